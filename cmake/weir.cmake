@@ -1,0 +1,69 @@
+# Options, flags and the few functions that the build files below use: a folder
+# lists its sources, tests and fuzz targets as data.
+
+option(WEIR_TESTS "Build the tests" ON)
+option(WEIR_BENCH "Build the benchmarks" ON)
+option(WEIR_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
+set(WEIR_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(YYJSON REQUIRED IMPORTED_TARGET yyjson)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+find_package(Threads REQUIRED)
+
+add_library(weir_flags INTERFACE)
+target_include_directories(weir_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
+target_compile_options(weir_flags INTERFACE
+    -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
+    -fno-omit-frame-pointer -funwind-tables
+    -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+if(WEIR_SANITIZE)
+    target_compile_options(weir_flags INTERFACE -fsanitize=${WEIR_SANITIZE} -fno-sanitize-recover=all)
+    target_link_options(weir_flags INTERFACE -fsanitize=${WEIR_SANITIZE})
+endif()
+
+# The sources of one layer, relative to its folder, become part of libweir.
+function(weir_layer)
+    if(NOT ARGN)
+        return()
+    endif()
+    list(TRANSFORM ARGN PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+    target_sources(weir PRIVATE ${ARGN})
+endfunction()
+
+# weir_test(name source... [TIMEOUT seconds] [LABELS label...]): a cmocka program;
+# each runs in its own process.
+function(weir_test name)
+    cmake_parse_arguments(T "" "TIMEOUT" "LABELS;LIBS;ARGS" ${ARGN})
+    add_executable(test_${name} ${T_UNPARSED_ARGUMENTS})
+    target_link_libraries(test_${name} PRIVATE weir weir_flags cmocka ${T_LIBS})
+    target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+    add_test(NAME ${name} COMMAND test_${name} ${T_ARGS})
+    if(NOT T_TIMEOUT)
+        set(T_TIMEOUT 60)
+    endif()
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
+endfunction()
+
+# weir_fuzz(name source...): with WEIR_FUZZ a libFuzzer program; always a test that
+# replays the corpus in tests/fuzz/corpus/<name>.
+function(weir_fuzz name)
+    add_executable(fuzz_${name} ${ARGN})
+    target_link_libraries(fuzz_${name} PRIVATE weir weir_flags)
+    if(WEIR_FUZZ)
+        target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+        target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    else()
+        target_sources(fuzz_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
+        add_test(NAME fuzz_${name}_corpus
+                 COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+        set_tests_properties(fuzz_${name}_corpus PROPERTIES TIMEOUT 60)
+    endif()
+endfunction()

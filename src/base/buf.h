@@ -1,0 +1,47 @@
+/* Reference-counted buffers of 16 KiB from a loop's pool.
+ *
+ * One reference is one holder: the connection that reads into it, an exchange
+ * whose head points into it, an output segment. The last one to let go gives it
+ * back to the pool.
+ *
+ * Thread: a buffer and its pool belong to one loop. */
+#ifndef BASE_BUF_H
+#define BASE_BUF_H
+
+#include <stdint.h>
+
+#define BUF_BYTES 16384 /* with its header, so that a buffer is four pages */
+#define BUF_ROOM (BUF_BYTES - 32)
+
+struct buf_pool;
+
+struct buf {
+    struct buf_pool *pool;
+    struct buf *next; /* for whoever holds it in a chain; the pool's when free */
+    uint32_t refs;
+    uint32_t from, to; /* the bytes in it: data[from] up to data[to] */
+    uint32_t reserved;
+    char data[BUF_ROOM];
+};
+
+_Static_assert(sizeof(struct buf) == BUF_BYTES, "a buffer is four pages");
+
+struct buf_pool {
+    struct buf *free;
+    uint32_t free_count, free_max; /* buffers kept for reuse */
+    uint32_t used;
+};
+
+void buf_pool_init(struct buf_pool *pool, uint32_t free_max);
+void buf_pool_done(struct buf_pool *pool);
+
+/* An empty buffer with one reference; NULL without memory or budget. */
+struct buf *buf_new(struct buf_pool *pool);
+static inline struct buf *buf_ref(struct buf *b)
+{
+    b->refs++;
+    return b;
+}
+void buf_unref(struct buf *b); /* NULL is fine */
+
+#endif

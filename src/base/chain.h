@@ -1,0 +1,39 @@
+/* The error chain behind weir_fail() and weir_wrap(); see weir/error.h.
+ *
+ * base knows nothing of tasks: error_slot points to where the running task keeps
+ * its chain. The runtime sets it at each switch; while it is NULL, the thread
+ * has a chain of its own. A slot holds NULL until the first failure. */
+#ifndef BASE_CHAIN_H
+#define BASE_CHAIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/str.h>
+
+#define CHAIN_LINKS 8
+#define CHAIN_TEXT_BYTES 1024
+
+struct chain_link {
+    const char *site;
+    int code;
+    uint16_t at, len; /* in text */
+};
+
+struct chain {
+    uint16_t count, dropped, used;
+    struct chain_link links[CHAIN_LINKS]; /* innermost first */
+    char text[CHAIN_TEXT_BYTES];
+};
+
+extern _Thread_local struct chain **error_slot;
+
+/* The current chain, or NULL. */
+const struct chain *chain_current(void);
+weir_str chain_text(const struct chain *chain, unsigned link);
+/* Free a chain that was taken out of its slot; NULL is fine. */
+void chain_free(struct chain *chain);
+/* Write a chain as weir_error_print() does. */
+size_t chain_print(const struct chain *chain, char *text, size_t size);
+
+#endif

@@ -1,0 +1,114 @@
+/* The interface between a loop and what does its input and output.
+ *
+ * It is shaped by completions: an operation is submitted and ends exactly once,
+ * with a result of 0 or more, or a negative errno value. There are two
+ * implementations: epoll (backend_epoll.c), which tries first and waits for
+ * readiness when it must, and the simulator (sim_*.c), which runs an in-memory
+ * network under a virtual clock.
+ *
+ * An operation's life: IDLE -> submit -> PENDING -> (done) -> IDLE. submit may
+ * end it at once: it then returns true, and done is not called. Otherwise done
+ * is called once, on the loop's stack, from within poll.
+ *
+ * A cancelled operation still ends once, through done: with its result if that
+ * was first, with -ECANCELED if not. Its buffer is in use until then.
+ *
+ * Thread: the loop's own, but for wake. */
+#ifndef RT_BACKEND_H
+#define RT_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+
+struct loop;
+struct io_op;
+
+typedef void io_done_fn(struct io_op *op);
+
+enum io_kind { IO_ACCEPT, IO_CONNECT, IO_RECV, IO_SEND };
+
+/* A descriptor that a backend knows: embedded in its owner, attached once. */
+struct io_file {
+    int fd;                       /* -1: not attached */
+    uint8_t ready, flags;         /* the backend's */
+    struct io_op *reader, *writer; /* pending operations: one of each at most */
+};
+
+struct io_op {
+    struct node link;   /* the backend's while it is pending */
+    io_done_fn *done;
+    struct io_file *file;
+    enum io_kind kind;
+    bool pending;
+    bool cancelled;
+    int res;            /* the result, valid once it has ended */
+    union {
+        struct {        /* IO_RECV: res is the bytes read, 0 at the end */
+            struct buf *buf; /* NULL: the backend takes one from the loop's pool when
+                                there are bytes, and hands its reference over; else
+                                appended behind buf->to, which moves */
+        } recv;
+        struct {        /* IO_SEND: ends when all is sent, or at an error */
+            const struct iovec *iov;
+            unsigned count;
+            size_t moved; /* bytes sent so far, valid at any time */
+        } send;
+        struct {        /* IO_CONNECT: res is 0 */
+            const struct sockaddr *addr;
+            socklen_t addr_len;
+        } connect;
+        struct {        /* IO_ACCEPT: res is the new descriptor (non-blocking) */
+            struct sockaddr_storage *ret_peer; /* may be NULL */
+        } accept;
+    };
+};
+
+struct io_listen_opts {
+    int backlog;
+    bool reuse_port;
+};
+
+struct io_ops {
+    const char *name;
+    int (*open)(struct loop *loop);
+    void (*close)(struct loop *loop);
+
+    /* The time; the loop caches it once a turn. */
+    int64_t (*now_ns)(struct loop *loop);
+    /* Run completions; when there are none, wait for one until until_ns (of
+     * now_ns), or for a wake. A time that has passed means: do not wait. */
+    void (*poll)(struct loop *loop, int64_t until_ns);
+    /* End a wait in poll soon; from any thread. */
+    void (*wake)(struct loop *loop);
+
+    bool (*submit)(struct loop *loop, struct io_op *op);
+    void (*cancel)(struct loop *loop, struct io_op *op);
+
+    /* A new stream socket for this address family, non-blocking; or -errno. */
+    int (*socket)(struct loop *loop, int family);
+    /* A listening socket; or -errno. Loops attach the same one. */
+    int (*listen)(struct loop *loop, const struct sockaddr *addr, socklen_t addr_len,
+                  const struct io_listen_opts *opts);
+    /* Make a descriptor known to this loop; listening ones may be attached to
+     * several loops. 0 or -errno. */
+    int (*attach)(struct loop *loop, struct io_file *file, int fd, bool listening);
+    /* Forget a descriptor with no operation pending, and close it unless
+     * keep_open. NULL-safe on fd -1. */
+    void (*detach)(struct loop *loop, struct io_file *file, bool keep_open);
+    int (*shutdown)(struct loop *loop, struct io_file *file, int how);
+    /* Local or remote address, as getsockname and getpeername; 0 or -errno. */
+    int (*address)(struct loop *loop, struct io_file *file, bool remote,
+                   struct sockaddr_storage *ret_addr, socklen_t *ret_len);
+    /* Has the peer closed or reset an idle stream? Never blocks, takes no bytes. */
+    bool (*is_dead)(struct loop *loop, struct io_file *file);
+    /* A random number; the simulator's comes from its seed. */
+    uint64_t (*random)(struct loop *loop);
+};
+
+#endif

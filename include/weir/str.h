@@ -58,8 +58,7 @@ static inline bool weir_str_eq(weir_str a, weir_str b)
 
 static inline bool weir_str_starts(weir_str s, weir_str prefix)
 {
-    return s.len >= prefix.len &&
-           (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 /* Without its first n bytes (or empty, when it is shorter). */

@@ -42,7 +42,7 @@ void *arena_zalloc(struct arena *arena, size_t bytes);
 /* Copies, terminated behind their end. A NULL pointer without memory. */
 weir_str arena_dup(struct arena *arena, weir_str s);
 weir_str arena_vformat(struct arena *arena, const char *fmt, va_list args);
-__attribute__((format(printf, 2, 3)))
+WEIR_PRINTF(2, 3)
 weir_str arena_format(struct arena *arena, const char *fmt, ...);
 
 #endif

@@ -25,7 +25,7 @@ void strbuf_clear(struct strbuf *sb); /* keeps the memory */
 void strbuf_add(struct strbuf *sb, weir_str s);
 void strbuf_add_c(struct strbuf *sb, const char *text);
 void strbuf_add_char(struct strbuf *sb, char c);
-__attribute__((format(printf, 2, 3)))
+WEIR_PRINTF(2, 3)
 void strbuf_addf(struct strbuf *sb, const char *fmt, ...);
 void strbuf_vaddf(struct strbuf *sb, const char *fmt, va_list args);
 /* A JSON string with its quotes (RFC 8259, section 7); invalid UTF-8 becomes

@@ -40,8 +40,15 @@ struct arena_pool *loop_arenas(struct loop *loop);
 uint64_t loop_random(struct loop *loop);
 /* A place for one pointer a layer keeps on each loop (its slabs and tables); the
  * layer's done function is called when the loop ends. Keys are fixed: */
-enum loop_local { LOOP_LOCAL_NET, LOOP_LOCAL_HTTP_SERVER, LOOP_LOCAL_HTTP_CLIENT,
-                  LOOP_LOCAL_WEB, LOOP_LOCAL_OBS, LOOP_LOCAL_GUARD, LOOP_LOCALS };
+enum loop_local {
+    LOOP_LOCAL_NET,
+    LOOP_LOCAL_HTTP_SERVER,
+    LOOP_LOCAL_HTTP_CLIENT,
+    LOOP_LOCAL_WEB,
+    LOOP_LOCAL_OBS,
+    LOOP_LOCAL_GUARD,
+    LOOP_LOCALS
+};
 void *loop_local(struct loop *loop, enum loop_local key);
 void loop_local_set(struct loop *loop, enum loop_local key, void *value, void (*done)(void *value));
 

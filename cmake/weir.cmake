@@ -4,6 +4,7 @@
 option(WEIR_TESTS "Build the tests" ON)
 option(WEIR_BENCH "Build the benchmarks" ON)
 option(WEIR_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
+option(WEIR_WERROR "Make every warning an error" OFF)
 set(WEIR_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 
 set(CMAKE_C_STANDARD 17)
@@ -24,10 +25,18 @@ target_compile_options(weir_flags INTERFACE
     -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
     -fno-omit-frame-pointer -funwind-tables
     -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+if(WEIR_WERROR)
+    target_compile_options(weir_flags INTERFACE -Werror)
+endif()
 if(WEIR_SANITIZE)
     target_compile_options(weir_flags INTERFACE -fsanitize=${WEIR_SANITIZE} -fno-sanitize-recover=all)
     target_link_options(weir_flags INTERFACE -fsanitize=${WEIR_SANITIZE})
 endif()
+
+if(WEIR_FUZZ)
+    target_compile_options(weir_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+add_custom_target(weir_fuzzers COMMENT "All fuzz targets")
 
 # The sources of one layer, relative to its folder, become part of libweir.
 function(weir_layer)
@@ -57,6 +66,9 @@ endfunction()
 function(weir_fuzz name)
     add_executable(fuzz_${name} ${ARGN})
     target_link_libraries(fuzz_${name} PRIVATE weir weir_flags)
+    add_dependencies(weir_fuzzers fuzz_${name})
+    set_target_properties(fuzz_${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/fuzz)
     if(WEIR_FUZZ)
         target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
         target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)

@@ -13,15 +13,17 @@
 
 #define CHAIN_LINKS 8
 #define CHAIN_TEXT_BYTES 1024
+#define CHAIN_LINK_BYTES (CHAIN_TEXT_BYTES / 2) /* so that two links always fit */
 
 struct chain_link {
     const char *site;
     int code;
     uint16_t at, len; /* in text */
+    uint16_t missing; /* links dropped between this one and the one before it */
 };
 
 struct chain {
-    uint16_t count, dropped, used;
+    uint16_t count, dropped, used; /* used: bytes of text */
     struct chain_link links[CHAIN_LINKS]; /* innermost first */
     char text[CHAIN_TEXT_BYTES];
 };
@@ -35,5 +37,8 @@ weir_str chain_text(const struct chain *chain, unsigned link);
 void chain_free(struct chain *chain);
 /* Write a chain as weir_error_print() does. */
 size_t chain_print(const struct chain *chain, char *text, size_t size);
+/* Free what the calling thread keeps: its own chain, and those kept for reuse.
+ * Happens by itself at the end of a thread other than the first. */
+void chain_thread_done(void);
 
 #endif

@@ -1,0 +1,26 @@
+"""The layers of weir, bottom to top, and the layer that each public header belongs to."""
+
+ORDER = ("base", "type", "rt", "obs", "net", "guard", "http", "web", "data", "flow", "ops", "cmd")
+
+# Side by side: neither uses the other.
+BESIDE = {frozenset(("data", "flow"))}
+
+PUBLIC = {
+    "export": "base", "error": "base", "str": "base", "time": "base",
+    "type": "type", "json": "type",
+    "run": "rt", "scope": "rt", "chan": "rt", "sync": "rt", "sim": "rt",
+    "log": "obs", "metrics": "obs",
+    "addr": "net", "stream": "net", "listen": "net",
+    "pool": "guard", "breaker": "guard",
+    "http": "http", "server": "http", "client": "http",
+    "app": "web", "weir": "web",
+}
+
+
+def of_public(stem):
+    """The layer of include/weir/STEM.h; a part of a header is named after it: type_macros."""
+    return PUBLIC.get(stem) or PUBLIC.get(stem.split("_")[0])
+
+
+def may_use(layer, other):
+    return ORDER.index(other) <= ORDER.index(layer) and frozenset((layer, other)) not in BESIDE

@@ -7,8 +7,10 @@
  * Beside the code a task keeps a chain: weir_fail() starts it where the failure
  * was found, weir_wrap() adds what was being done, a join moves a child's chain
  * to the joiner. It ends as one log line, and is cleared when the handler
- * succeeds or calls weir_recover(). It holds at most 8 links and 1 KiB; what
- * does not fit is dropped from the middle, never the first or the last link. */
+ * succeeds or calls weir_recover(). It holds at most 8 links and 1 KiB, a link
+ * at most 512 bytes; what does not fit is dropped from the middle, never the
+ * first or the last link, and counted. A code that is no failure (0 or more)
+ * passes through both and leaves no link. */
 #ifndef WEIR_ERROR_H
 #define WEIR_ERROR_H
 

@@ -46,7 +46,6 @@ void arena_reset(struct arena *arena);
 void *arena_alloc_slow(struct arena *arena, size_t bytes);
 
 /* Memory aligned to 16 bytes, not cleared; NULL without memory or budget. */
-__attribute__((alloc_size(2)))
 static inline void *arena_alloc(struct arena *arena, size_t bytes)
 {
     size_t room = (size_t)(arena->end - arena->at);
@@ -67,7 +66,6 @@ void *arena_zalloc(struct arena *arena, size_t bytes);
  * slice whose pointer is NULL. */
 weir_str arena_dup(struct arena *arena, weir_str s);
 weir_str arena_vformat(struct arena *arena, const char *fmt, va_list args);
-__attribute__((format(printf, 2, 3)))
-weir_str arena_format(struct arena *arena, const char *fmt, ...);
+WEIR_PRINTF(2, 3) weir_str arena_format(struct arena *arena, const char *fmt, ...);
 
 #endif

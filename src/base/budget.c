@@ -15,8 +15,8 @@ static struct {
 } budget;
 
 static const char *const kind_names[BUDGET_KINDS] = {
-    [BUDGET_STACK] = "stack",   [BUDGET_BUFFER] = "buffer",         [BUDGET_ARENA] = "arena",
-    [BUDGET_QUEUE] = "queue",   [BUDGET_CONNECTION] = "connection",
+    [BUDGET_STACK] = "stack", [BUDGET_BUFFER] = "buffer",         [BUDGET_ARENA] = "arena",
+    [BUDGET_QUEUE] = "queue", [BUDGET_CONNECTION] = "connection",
 };
 
 void budget_set(uint64_t limit)

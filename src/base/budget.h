@@ -3,7 +3,8 @@
  * ending in the kernel's out-of-memory killer.
  *
  * Holders take in large steps (a slab, a chunk), so the atomics here are cold.
- * Invariant: budget_used() is the sum of the kinds' counters. */
+ * Invariant: while nobody is taking or giving, budget_used() is the sum of the
+ * kinds' counters. */
 #ifndef BASE_BUDGET_H
 #define BASE_BUDGET_H
 

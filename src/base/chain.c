@@ -157,8 +157,13 @@ static void chain_push(struct chain *chain, const char *site, int code, weir_str
         missing += link->missing + 1;
     }
     link = &chain->links[chain->count++];
-    *link = (struct chain_link){ .site = site, .code = code, .at = chain->used,
-                                 .len = (uint16_t)text.len, .missing = missing };
+    *link = (struct chain_link){
+        .site = site,
+        .code = code,
+        .at = chain->used,
+        .len = (uint16_t)text.len,
+        .missing = missing,
+    };
     memcpy(chain->text + chain->used, text.ptr, text.len);
     chain->used += (uint16_t)text.len;
 }

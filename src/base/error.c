@@ -67,10 +67,8 @@ const char *weir_error_text(int code)
 static weir_category errno_category(int number)
 {
     switch (number) {
-    case ETIMEDOUT:
-        return WEIR_CATEGORY_TIMEOUT;
-    case ECANCELED:
-        return WEIR_CATEGORY_CANCEL;
+    case ETIMEDOUT: return WEIR_CATEGORY_TIMEOUT;
+    case ECANCELED: return WEIR_CATEGORY_CANCEL;
     case ECONNRESET:
     case ECONNREFUSED:
     case ECONNABORTED:
@@ -79,11 +77,9 @@ static weir_category errno_category(int number)
     case EHOSTDOWN:
     case ENETUNREACH:
     case ENETDOWN:
-    case ENETRESET:
-        return WEIR_CATEGORY_PEER;
+    case ENETRESET: return WEIR_CATEGORY_PEER;
     case EPROTO:
-    case EBADMSG:
-        return WEIR_CATEGORY_PROTOCOL;
+    case EBADMSG: return WEIR_CATEGORY_PROTOCOL;
     case EBUSY:
     case EAGAIN:
     case ENOMEM:
@@ -91,10 +87,8 @@ static weir_category errno_category(int number)
     case ENFILE:
     case ENOBUFS:
     case ENOSPC:
-    case EDQUOT:
-        return WEIR_CATEGORY_LIMIT;
-    default:
-        return WEIR_CATEGORY_OS;
+    case EDQUOT: return WEIR_CATEGORY_LIMIT;
+    default: return WEIR_CATEGORY_OS;
     }
 }
 

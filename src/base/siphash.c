@@ -53,8 +53,12 @@ static inline uint64_t sip_load(const unsigned char *at, size_t len)
 uint64_t siphash13(uint64_t k0, uint64_t k1, const void *data, size_t len)
 {
     const unsigned char *at = data;
-    struct sip s = { k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du,
-                     k0 ^ 0x6c7967656e657261u, k1 ^ 0x7465646279746573u };
+    struct sip s = {
+        .v0 = k0 ^ 0x736f6d6570736575u, /* "somepseudorandomlygeneratedbytes" */
+        .v1 = k1 ^ 0x646f72616e646f6du,
+        .v2 = k0 ^ 0x6c7967656e657261u,
+        .v3 = k1 ^ 0x7465646279746573u,
+    };
     size_t left = len;
 
     for (; left >= 8; left -= 8, at += 8)

@@ -32,11 +32,12 @@ struct h1_body {
     uint64_t max_bytes; /* content bytes that may be */
     uint32_t ext_left;  /* bytes of chunk extensions that may still come */
     uint32_t trailer_left;
-    uint8_t state;
-    uint8_t digits;     /* of the chunk size being read */
-    uint8_t fields;     /* trailer fields begun */
-    uint8_t name_len;   /* of the trailer name being read, clamped */
-    char name[40];      /* its first bytes; longer names are nobody's */
+    uint8_t state;    /* see the .c, as for the rest */
+    uint8_t rule;     /* the one that was broken, when it failed */
+    uint8_t digits;   /* of the chunk size being read */
+    uint8_t fields;   /* trailer fields begun */
+    uint8_t name_len; /* of the trailer name being read, clamped */
+    char name[40];    /* its first bytes; no known name is longer */
 };
 
 #define H1_BODY_NO_MAX UINT64_MAX

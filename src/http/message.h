@@ -29,7 +29,8 @@
 
 /* Every limit of the parsers. 0 means the default, so that {0} is safe. */
 struct http_limits {
-    uint32_t head_bytes;        /* a head, first line and both ends included: 32 KiB */
+    uint32_t head_bytes;        /* a head, first line and both ends included: 32 KiB;
+                                   at most 64 KiB - 1 */
     uint32_t target_bytes;      /* a request's target: 8 KiB */
     uint32_t fields;            /* fields of a head: 100, which is also the most */
     uint32_t chunk_ext_bytes;   /* chunk extensions, over a whole body: 16 KiB */
@@ -113,6 +114,29 @@ void http_head_init(struct http_head *head);
 /* Append a field (used by parsers and by HTTP/2; checks nothing but the bound).
  * Returns 0, or WEIR_EHEADSIZE at HTTP_FIELDS_MAX. */
 int http_head_add(struct http_head *head, weir_str name, weir_str value, enum http_field_id id);
+
+/* The repeated field at `place` (1 + its index) joins the chain of its id. */
+void http_head_link_repeat(struct http_head *head, enum http_field_id id, uint8_t place);
+
+/* http_head_add() for a parser that has checked the bounds itself. */
+static inline void http_head_put(struct http_head *head, weir_str name, weir_str value,
+                                 enum http_field_id id)
+{
+    struct http_field *f = &head->fields[head->field_count++];
+
+    f->name = name.ptr;
+    f->value = value.ptr;
+    f->value_len = (uint32_t)value.len;
+    f->name_len = (uint16_t)name.len;
+    f->id = (uint8_t)id;
+    f->next = 0;
+    if (id == HTTP_FIELD_OTHER)
+        return;
+    if (head->first[id])
+        http_head_link_repeat(head, id, head->field_count);
+    else
+        head->first[id] = head->field_count;
+}
 
 static inline weir_str http_field_name(const struct http_field *f)
 {

@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include <weir/export.h>
+#include <weir/error.h>
 #include <weir/str.h>
 #include <weir/time.h>
 
@@ -80,7 +81,7 @@ typedef struct weir_scope_opts {
 
 typedef struct weir_go_opts {
     size_t size;           /* set by the macro */
-    const char *site;      /* set by the macro */
+    const char *site;      /* set by the macro: "file.c:12 function" */
     const char *name;      /* for logs; unset: the function's name */
     bool optional;         /* its failure is kept and counted, never fails the join */
     bool hold;             /* keep it for weir_result() after its end */
@@ -98,8 +99,8 @@ typedef struct weir_go_opts {
 /* Start a child of s that runs fn(arg): see weir_go_opt(). */
 #define weir_go(s, fn, arg, ...)                                                        \
     weir_go_opt(s, fn, arg,                                                             \
-                &(weir_go_opts){ .size = sizeof(weir_go_opts), .site = WEIR_HERE,       \
-                                 .name = #fn, __VA_ARGS__ })
+                &(weir_go_opts){ .size = sizeof(weir_go_opts),                             \
+                                 .site = WEIR_HERE " " #fn, __VA_ARGS__ })
 
 /* Open a scope inside the current one. In C use WEIR_SCOPE, which closes it.
  *

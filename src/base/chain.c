@@ -126,6 +126,14 @@ const struct chain *chain_current(void)
     return *slot_now();
 }
 
+void chain_set(struct chain *chain)
+{
+    struct chain **slot = slot_now();
+
+    chain_free(*slot);
+    *slot = chain;
+}
+
 weir_str chain_text(const struct chain *chain, unsigned link)
 {
     if (!chain || link >= chain->count)
@@ -228,7 +236,7 @@ void weir_recover(void)
 /* Append what fits, and count what does not. */
 static void print_piece(weir_str piece, char *text, size_t size, size_t *len)
 {
-    if (*len < size) {
+    if (piece.len && *len < size) {
         size_t fits = size - *len < piece.len ? size - *len : piece.len;
 
         memcpy(text + *len, piece.ptr, fits);

@@ -33,6 +33,8 @@ extern _Thread_local struct chain **error_slot;
 /* The current chain, or NULL. */
 const struct chain *chain_current(void);
 weir_str chain_text(const struct chain *chain, unsigned link);
+/* Make a chain the current one; the one that stood there is freed. */
+void chain_set(struct chain *chain);
 /* Free a chain that was taken out of its slot; NULL is fine. */
 void chain_free(struct chain *chain);
 /* Write a chain as weir_error_print() does. */

@@ -27,6 +27,7 @@
 #include "base/list.h"
 
 struct loop;
+struct block_job;
 struct io_op;
 
 typedef void io_done_fn(struct io_op *op);
@@ -43,6 +44,7 @@ struct io_file {
 struct io_op {
     struct node link;   /* the backend's while it is pending */
     io_done_fn *done;
+    void *done_arg;     /* for done's use */
     struct io_file *file;
     enum io_kind kind;
     bool pending;
@@ -109,6 +111,12 @@ struct io_ops {
     bool (*is_dead)(struct loop *loop, struct io_file *file);
     /* A random number; the simulator's comes from its seed. */
     uint64_t (*random)(struct loop *loop);
+
+    /* Blocking calls, for a backend that runs them itself; NULL: the pool of
+     * threads does. block: 0 or -EBUSY, and later one message to the loop;
+     * block_withdraw: true when the job was not begun, and won't be. */
+    int (*block)(struct loop *loop, struct block_job *job);
+    bool (*block_withdraw)(struct loop *loop, struct block_job *job);
 };
 
 #endif

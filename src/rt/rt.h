@@ -179,6 +179,13 @@ bool rt_in_task(void);
 /* Name of the running task, for logs; "" outside. */
 const char *rt_task_name(void);
 
+/* Where failures go that nobody joins (those of tasks in an application's scope);
+ * without it they go to standard error. Set once, before the runtime runs. */
+void rt_on_unjoined(void (*report)(const char *task, const char *site, int rc,
+                                   const struct chain *chain));
+/* Mistakes of the program that a release build has survived so far. */
+uint32_t rt_wrong_uses(void);
+
 /* ---- the whole runtime -------------------------------------------------- */
 
 /* What programs do with signals: stop every loop's application scope; then

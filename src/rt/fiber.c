@@ -1,0 +1,269 @@
+/* Fibers, and who runs next.
+ *
+ * Tasks switch to each other directly: whoever parks picks the next ready task
+ * and jumps to its fiber. Control comes back to the loop's own stack when no
+ * task is ready, or when the batch is used up, so that input, timers and output
+ * get their turn.
+ *
+ * A fiber that has finished a task takes the next one that has not started, if
+ * that is next, without any switch. Otherwise it goes to the cache of idle
+ * fibers, on top, so that the warmest stack is used first. An idle fiber is
+ * parked in fiber_main(), at the point where it takes its next task.
+ *
+ * Invariants: loop->current is the fiber whose stack we are on, NULL on the
+ * loop's; a READY task is in the ready queue exactly once; an idle fiber has no
+ * task. */
+#include "rt/context.h"
+
+#define FIBER_COLORS 16
+#define FIBER_COLOR_BYTES 64
+#define FIBER_KEEP_BYTES 16384 /* of a stack, when a deep one is trimmed */
+
+struct fiber *fiber_current(void)
+{
+    return loop_current ? loop_current->current : NULL;
+}
+
+void ready_push(struct loop *loop, struct task *task)
+{
+    list_push(&loop->ready, &task->link);
+    loop->ready_count++;
+}
+
+/* In a simulation any ready task may be next. */
+static struct node *ready_pick(struct loop *loop)
+{
+    uint64_t skip = loop_random(loop) % loop->ready_count;
+    struct node *n = loop->ready.next;
+
+    while (skip-- > 0)
+        n = n->next;
+    return n;
+}
+
+/* The next ready task; NULL when there is none or the batch is used up. */
+static inline struct task *ready_pop(struct loop *loop)
+{
+    struct node *n = loop->ready.next;
+
+    if (n == &loop->ready || loop->batch_left <= 0)
+        return NULL;
+    if (unlikely(loop->permute))
+        n = ready_pick(loop);
+    list_remove(n);
+    loop->ready_count--;
+    loop->batch_left--;
+    return container_of(n, struct task, link);
+}
+
+static void fiber_bind(struct loop *loop, struct fiber *fiber, struct task *task)
+{
+    fiber->task = task;
+    task->state = TASK_RUNNING;
+    fiber->fn = task->start.fn;
+    fiber->arg = task->start.arg;
+    fiber->scope = task->scope;
+    fiber->arena = task->scope->arena ? task->scope->arena : &fiber->own;
+    fiber->budget = RT_BUDGET;
+    task->fiber = fiber;
+    loop->current = fiber;
+    error_slot = &fiber->chain;
+}
+
+/* The end of a fiber's task: on to the next. Never returns to a caller. */
+static void fiber_main(void *arg)
+{
+    struct fiber *fiber = arg;
+    struct loop *loop = loop_current;
+
+    context_arrived(&loop->context);
+    for (;;) {
+        struct task *next;
+        int code;
+
+        task_run(fiber);
+        loop = loop_current;
+        if (fiber->own.chunks)
+            arena_reset(&fiber->own);
+        stack_sample(&loop->stacks, fiber->stack_low, FIBER_KEEP_BYTES);
+        next = ready_pop(loop);
+        while (next && next->state == TASK_QUEUED && task_is_late(next, &code)) {
+            task_end_queued(next, code);
+            next = ready_pop(loop);
+        }
+        if (next && next->state == TASK_QUEUED) {
+            fiber_bind(loop, fiber, next);
+            continue;
+        }
+        fiber->task = NULL;
+        list_push_front(&loop->idle_fibers, &fiber->idle);
+        loop->idle_fiber_count++;
+        if (next) {
+            struct fiber *to = next->fiber;
+
+            loop->current = to;
+            error_slot = &to->chain;
+            next->state = TASK_RUNNING;
+            context_jump(&fiber->context, &to->context);
+        } else {
+            loop->current = NULL;
+            error_slot = NULL;
+            context_jump(&fiber->context, &loop->context);
+        }
+    }
+}
+
+/* The fiber stands at the top of its stack. Neighbouring stacks begin at other
+ * lines of a page, so that their hot ends do not share the same cache sets. */
+static struct fiber *fiber_new(struct loop *loop)
+{
+    char *low = stack_take(&loop->stacks), *top;
+    size_t color;
+    struct fiber *fiber;
+
+    if (!low)
+        return NULL;
+    color = ((uintptr_t)low / loop->stacks.stack_bytes) % FIBER_COLORS * FIBER_COLOR_BYTES;
+    top = low + loop->stacks.stack_bytes - color - sizeof(*fiber);
+    fiber = (struct fiber *)((uintptr_t)top & ~(uintptr_t)63);
+    memset(fiber, 0, sizeof(*fiber));
+    fiber->stack_low = low;
+    list_init(&fiber->idle);
+    arena_init(&fiber->own, &loop->arenas);
+    context_make(&fiber->context, low, (char *)fiber, fiber_main, fiber);
+    return fiber;
+}
+
+static void fiber_free(struct loop *loop, struct fiber *fiber)
+{
+    char *low = fiber->stack_low;
+
+    context_forget(&fiber->context);
+    stack_give(&loop->stacks, low);
+}
+
+/* The warmest idle fiber, or a new one; NULL without memory or budget. */
+static struct fiber *fiber_take(struct loop *loop)
+{
+    struct node *n = list_pop(&loop->idle_fibers);
+
+    if (unlikely(n == NULL))
+        return fiber_new(loop);
+    loop->idle_fiber_count--;
+    return container_of(n, struct fiber, idle);
+}
+
+/* Pick the next task and return the fiber to jump to; NULL: to the loop. */
+static struct fiber *next_fiber(struct loop *loop)
+{
+    for (;;) {
+        struct task *next = ready_pop(loop);
+        struct fiber *to;
+        int code;
+
+        if (!next)
+            return NULL;
+        if (next->state != TASK_QUEUED) {
+            next->state = TASK_RUNNING;
+            return next->fiber;
+        }
+        if (task_is_late(next, &code)) {
+            task_end_queued(next, code);
+            continue;
+        }
+        to = fiber_take(loop);
+        if (likely(to != NULL)) {
+            fiber_bind(loop, to, next);
+            return to;
+        }
+        task_end_queued(next, WEIR_EBUDGET);
+    }
+}
+
+/* The current task is parked, or queued as ready: leave its stack until it is
+ * switched to again. */
+void fiber_yield_to_next(struct loop *loop)
+{
+    struct fiber *from = loop->current, *to = next_fiber(loop);
+
+    if (to == from) {
+        loop->current = from;
+        error_slot = &from->chain;
+        return;
+    }
+    loop->current = to;
+    if (to) {
+        error_slot = &to->chain;
+        context_jump(&from->context, &to->context);
+    } else {
+        error_slot = NULL;
+        context_jump(&from->context, &loop->context);
+    }
+    /* Whoever switched here has set loop->current and error_slot. */
+    if (unlikely(loop_current->stacks.guard == STACK_GUARD_SLAB) &&
+        !stack_intact(&loop_current->stacks, from->stack_low))
+        rt_wrong_use("task \"%s\" has overflowed its stack", task_name(from->task));
+}
+
+/* On the loop's stack: jump to a fiber and come back; run what a task asked to
+ * be run on this stack meanwhile. */
+static void loop_jump(struct loop *loop, struct fiber *to)
+{
+    for (;;) {
+        struct fiber *caller;
+
+        loop->current = to;
+        error_slot = &to->chain;
+        context_jump(&loop->context, &to->context);
+        if (likely(!loop->call_fn))
+            return;
+        caller = loop->call_from;
+        error_slot = &caller->chain;
+        loop->call_rc = loop->call_fn(loop->call_arg);
+        loop->call_fn = NULL;
+        to = caller;
+    }
+}
+
+void fiber_run_tasks(struct loop *loop)
+{
+    struct fiber *to;
+
+    loop->batch_left = RT_BATCH_TASKS;
+    to = next_fiber(loop);
+    if (to)
+        loop_jump(loop, to);
+    loop->current = NULL;
+    error_slot = NULL;
+    while (unlikely(loop->idle_fiber_count > RT_FIBERS_KEPT)) {
+        struct node *coldest = loop->idle_fibers.prev;
+
+        list_remove(coldest);
+        loop->idle_fiber_count--;
+        fiber_free(loop, container_of(coldest, struct fiber, idle));
+    }
+}
+
+int weir_on_loop_stack(weir_fn *fn, void *arg)
+{
+    struct loop *loop = loop_current;
+    struct fiber *from = loop ? loop->current : NULL;
+
+    if (!from)
+        return fn(arg);
+    loop->call_fn = fn;
+    loop->call_arg = arg;
+    loop->call_from = from;
+    loop->current = NULL;
+    context_jump(&from->context, &loop->context);
+    return loop->call_rc;
+}
+
+void fiber_cache_done(struct loop *loop)
+{
+    struct node *n;
+
+    while ((n = list_pop(&loop->idle_fibers)) != NULL)
+        fiber_free(loop, container_of(n, struct fiber, idle));
+    loop->idle_fiber_count = 0;
+}

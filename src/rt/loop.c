@@ -1,0 +1,360 @@
+/* A loop: one thread's tasks, timers, input and output, turn by turn.
+ *
+ * A turn: wait for input (not at all when tasks are ready), take the time, run
+ * messages, timers, then tasks in batches of 64, with a flush of output after
+ * each, until none is ready or 100 us have passed.
+ *
+ * Messages between loops are intrusive nodes on a lock-free stack that the owner
+ * takes whole. Waking is coalesced: a sender wakes the loop only when it finds it
+ * asleep, and takes the mark away, so that one of many senders does. The owner
+ * sets the mark, then looks at the inbox once more, then waits; so a message
+ * that came between is seen. */
+#include "rt/context.h"
+
+_Thread_local struct loop *loop_current;
+
+struct loop *loop_self(void)
+{
+    return loop_current;
+}
+
+int64_t loop_now_ns(const struct loop *loop)
+{
+    return loop->now_ns;
+}
+
+uint32_t loop_index(const struct loop *loop)
+{
+    return loop->index;
+}
+
+struct buf_pool *loop_bufs(struct loop *loop)
+{
+    return &loop->bufs;
+}
+
+struct arena_pool *loop_arenas(struct loop *loop)
+{
+    return &loop->arenas;
+}
+
+uint64_t loop_random(struct loop *loop)
+{
+    return loop->ops->random(loop);
+}
+
+const struct io_ops *loop_io(struct loop *loop)
+{
+    return loop->ops;
+}
+
+weir_scope loop_app_scope(struct loop *loop)
+{
+    return scope_handle(loop->app);
+}
+
+void *loop_local(struct loop *loop, enum loop_local key)
+{
+    return loop->locals[key].value;
+}
+
+void loop_local_set(struct loop *loop, enum loop_local key, void *value, void (*done)(void *value))
+{
+    loop->locals[key].value = value;
+    loop->locals[key].done = done;
+}
+
+void loop_on_stop(struct loop *loop, struct stop_hook *hook)
+{
+    list_push(&loop->stop_hooks, &hook->link);
+}
+
+/* ---- output at the end of a batch ----------------------------------------- */
+
+void deferred_init(struct deferred *work, void (*run)(struct deferred *work))
+{
+    list_init(&work->link);
+    work->run = run;
+}
+
+void loop_defer(struct loop *loop, struct deferred *work)
+{
+    if (list_empty(&work->link))
+        list_push(&loop->deferred, &work->link);
+}
+
+void loop_undefer(struct deferred *work)
+{
+    list_remove(&work->link);
+}
+
+static void loop_run_deferred(struct loop *loop)
+{
+    struct node *n;
+
+    while ((n = list_pop(&loop->deferred)) != NULL) {
+        struct deferred *work = container_of(n, struct deferred, link);
+
+        work->run(work);
+    }
+}
+
+/* ---- messages ---------------------------------------------------------------- */
+
+void loop_post(struct loop *loop, struct message *message)
+{
+    struct message *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
+
+    do {
+        atomic_store_explicit(&message->next, head, memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak(&loop->inbox, &head, message));
+    if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false))
+        loop->ops->wake(loop);
+}
+
+static bool loop_run_messages(struct loop *loop)
+{
+    struct message *taken, *next, *first = NULL;
+
+    if (atomic_load_explicit(&loop->inbox, memory_order_relaxed) == NULL)
+        return false;
+    taken = atomic_exchange(&loop->inbox, NULL);
+    for (; taken; taken = next) { /* the newest is first: turn them round */
+        next = atomic_load_explicit(&taken->next, memory_order_relaxed);
+        atomic_store_explicit(&taken->next, first, memory_order_relaxed);
+        first = taken;
+    }
+    for (; first; first = next) {
+        next = atomic_load_explicit(&first->next, memory_order_relaxed);
+        first->run(first);
+    }
+    return true;
+}
+
+/* Start what other threads have submitted. */
+static void loop_run_submissions(struct message *message)
+{
+    struct loop *loop = container_of(message, struct loop, submit_message);
+
+    atomic_store(&loop->submit_posted, false);
+    for (;;) {
+        struct submission work;
+        struct task *task;
+
+        pthread_mutex_lock(&loop->submit_lock);
+        if (loop->submit_count == 0) {
+            pthread_mutex_unlock(&loop->submit_lock);
+            return;
+        }
+        work = loop->submissions[loop->submit_first];
+        loop->submit_first = (loop->submit_first + 1) % RT_SUBMISSIONS_MAX;
+        loop->submit_count--;
+        pthread_mutex_unlock(&loop->submit_lock);
+        task = task_new(loop->app, work.fn, work.arg, "submitted from another thread");
+        if (!task) {
+            weir_fail(-ENOMEM, "no memory to start a task that another thread submitted");
+            rt_report_unjoined(NULL, -ENOMEM, chain_current());
+            weir_recover();
+            continue;
+        }
+        task->flags |= TASK_ALWAYS;
+        ready_push(loop, task);
+    }
+}
+
+int weir_submit(uint32_t index, weir_fn *fn, void *arg)
+{
+    struct loop *loop = loop_at(index);
+    int rc = 0;
+
+    if (!loop)
+        return -EINVAL;
+    pthread_mutex_lock(&loop->submit_lock);
+    if (loop->submit_closed) {
+        rc = -ECANCELED;
+    } else if (loop->submit_count == RT_SUBMISSIONS_MAX) {
+        rc = WEIR_EFULL;
+    } else {
+        uint32_t at = (loop->submit_first + loop->submit_count++) % RT_SUBMISSIONS_MAX;
+
+        loop->submissions[at] = (struct submission){ fn, arg };
+        if (!atomic_exchange(&loop->submit_posted, true))
+            loop_post(loop, &loop->submit_message);
+    }
+    pthread_mutex_unlock(&loop->submit_lock);
+    return rc;
+}
+
+/* ---- turns ------------------------------------------------------------------- */
+
+bool loop_quiet(struct loop *loop)
+{
+    return list_empty(&loop->ready) && list_empty(&loop->deferred) &&
+           atomic_load_explicit(&loop->inbox, memory_order_relaxed) == NULL;
+}
+
+int64_t loop_next_timer_ns(struct loop *loop)
+{
+    return wheel_next_ns(&loop->wheel);
+}
+
+static void loop_poll(struct loop *loop, bool may_wait)
+{
+    int64_t until_ns = 0;
+
+    if (may_wait && loop_quiet(loop)) {
+        until_ns = loop_next_timer_ns(loop);
+        atomic_store(&loop->asleep, true);
+        if (atomic_load(&loop->inbox) != NULL || atomic_load(&loop->requests) != 0)
+            until_ns = 0;
+    }
+    loop->ops->poll(loop, until_ns);
+    atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+}
+
+static void loop_take_requests(struct loop *loop)
+{
+    unsigned requests;
+
+    if (likely(atomic_load_explicit(&loop->requests, memory_order_relaxed) == 0))
+        return;
+    requests = atomic_exchange(&loop->requests, 0);
+    scope_stop(loop->app);
+    if (requests & LOOP_CANCEL)
+        scope_cancel(loop->app, -ECANCELED, WEIR_REASON_SHUTDOWN, "the end of the runtime");
+}
+
+void loop_turn(struct loop *loop, bool may_wait)
+{
+    int64_t began_ns;
+
+    loop_poll(loop, may_wait);
+    began_ns = loop->now_ns = loop->ops->now_ns(loop);
+    loop_run_messages(loop);
+    loop_take_requests(loop);
+    wheel_advance(&loop->wheel, loop->now_ns);
+    loop_run_deferred(loop);
+    while (!list_empty(&loop->ready)) {
+        fiber_run_tasks(loop);
+        loop_run_deferred(loop);
+        loop_run_messages(loop);
+        if (list_empty(&loop->ready))
+            return;
+        loop->now_ns = loop->ops->now_ns(loop);
+        if (loop->now_ns - began_ns >= RT_TURN_NS || loop->permute)
+            return;
+    }
+}
+
+/* ---- life -------------------------------------------------------------------- */
+
+bool loop_finished(struct loop *loop)
+{
+    return loop->ending && loop->app->live == 0 && loop_quiet(loop);
+}
+
+void loop_run(struct loop *loop)
+{
+    while (!loop_finished(loop))
+        loop_turn(loop, true);
+}
+
+/* The end begins: drain, and after the grace cancel. */
+void loop_end(struct loop *loop, uint32_t grace_ms)
+{
+    if (loop->ending)
+        return;
+    loop->ending = true;
+    scope_stop(loop->app);
+    if (loop->app->live > 0)
+        timer_set(loop, &loop->grace, loop->now_ns + (int64_t)grace_ms * 1000000);
+}
+
+static void loop_grace_over(struct timer *timer)
+{
+    struct loop *loop = container_of(timer, struct loop, grace);
+
+    scope_cancel(loop->app, -ECANCELED, WEIR_REASON_SHUTDOWN, "the end of the runtime");
+}
+
+static int loop_init_memory(struct loop *loop)
+{
+    slab_init(&loop->tasks, sizeof(struct task), BUDGET_CONNECTION);
+    slab_init(&loop->scopes, sizeof(struct scope), BUDGET_CONNECTION);
+    slab_init(&loop->extras, sizeof(struct task_extra), BUDGET_CONNECTION);
+    buf_pool_init(&loop->bufs, 256);
+    arena_pool_init(&loop->arenas, 1024);
+    loop->submissions = base_calloc(RT_SUBMISSIONS_MAX, sizeof(*loop->submissions));
+    return loop->submissions ? 0 : -ENOMEM;
+}
+
+int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void *backend)
+{
+    const weir_run_opts *opts = runtime_opts();
+    int rc;
+
+    memset(loop, 0, sizeof(*loop));
+    loop->index = index;
+    loop->ops = ops;
+    loop->backend = backend;
+    list_init(&loop->ready);
+    list_init(&loop->deferred);
+    list_init(&loop->idle_fibers);
+    list_init(&loop->stop_hooks);
+    timer_init(&loop->grace, loop_grace_over);
+    pthread_mutex_init(&loop->submit_lock, NULL);
+    loop->submit_message.run = loop_run_submissions;
+    stacks_init(&loop->stacks, opts->stack_bytes);
+    rc = loop_init_memory(loop);
+    if (rc < 0)
+        goto fail;
+    rc = ops->open(loop);
+    if (rc < 0)
+        goto fail;
+    loop->now_ns = ops->now_ns(loop);
+    wheel_init(&loop->wheel, loop->now_ns);
+    loop->app = scope_new(loop, NULL);
+    if (!loop->app) {
+        ops->close(loop);
+        rc = -ENOMEM;
+        goto fail;
+    }
+    loop->app->flags = SCOPE_APP;
+    loop->app->name = "application";
+    loop->app->site = "the runtime";
+    return 0;
+
+fail:
+    slab_done(&loop->scopes);
+    base_free(loop->submissions);
+    pthread_mutex_destroy(&loop->submit_lock);
+    return rc;
+}
+
+void loop_adopt_thread(struct loop *loop)
+{
+    loop_current = loop;
+    context_adopt(&loop->context);
+}
+
+void loop_done(struct loop *loop)
+{
+    for (int key = LOOP_LOCALS - 1; key >= 0; key--)
+        if (loop->locals[key].done)
+            loop->locals[key].done(loop->locals[key].value);
+    loop_run_deferred(loop);
+    timer_clear(loop, &loop->grace);
+    scope_free(loop->app);
+    fiber_cache_done(loop);
+    stacks_done(&loop->stacks);
+    loop->ops->close(loop);
+    slab_done(&loop->tasks);
+    slab_done(&loop->scopes);
+    slab_done(&loop->extras);
+    buf_pool_done(&loop->bufs);
+    arena_pool_done(&loop->arenas);
+    base_free(loop->submissions);
+    pthread_mutex_destroy(&loop->submit_lock);
+    if (loop_current == loop)
+        loop_current = NULL;
+}

@@ -1,0 +1,309 @@
+/* The runtime's own structures; nothing above rt includes this.
+ *
+ * A loop owns its tasks, scopes, fibers, stacks and timers. Only its thread
+ * touches them, but for the inbox, the submission queue and the flags that are
+ * marked atomic.
+ *
+ *   task    what was started: identity, place in a scope, result. Small, because
+ *           a task that has not run, or is kept for its result, is only that.
+ *   fiber   a stack with a context on it; bound to a task at its first run. It
+ *           stands at the top of its own stack, and is reused for the next task.
+ *   scope   see weir/scope.h.
+ *
+ * A task's life: QUEUED (no fiber; in the ready queue, or in the queue of the
+ * semaphore it needs) -> RUNNING <-> READY | PARKED -> ENDED. */
+#ifndef RT_LOOP_H
+#define RT_LOOP_H
+
+#include <pthread.h>
+
+#include "base/alloc.h"
+#include "base/slab.h"
+#include "rt/rt.h"
+#include "rt/sanitizer.h"
+#include "rt/stack.h"
+#include "rt/wheel.h"
+
+#define RT_BATCH_TASKS 64          /* run between two flushes of output */
+#define RT_TURN_NS 100000          /* then the loop looks for input again */
+#define RT_BUDGET 128              /* operations a task may do before it yields */
+#define RT_SUBMISSIONS_MAX 1024
+#define RT_LOOPS_MAX 256
+#define RT_FIBERS_KEPT 1024        /* idle stacks kept warm */
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* A place that can be switched to. */
+struct context {
+    void *sp;
+#ifdef CONTEXT_ASAN
+    void *fake_stack;
+    const void *stack_low;
+    size_t stack_bytes;
+#endif
+#ifdef CONTEXT_TSAN
+    void *tsan_fiber;
+#endif
+};
+
+/* A wait for a task's end, among the arms of a select. */
+struct done_wait {
+    struct done_wait *next;
+    struct wait *wait;
+    int arm;
+    int *ret_arm;
+};
+
+enum task_state { TASK_QUEUED, TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_ENDED };
+
+enum {
+    TASK_OPTIONAL = 1,
+    TASK_HOLD = 2,
+    TASK_HAS_UNIT = 4,   /* the unit it needs is its own: given back at its end */
+    TASK_IN_QUEUE = 8,   /* waits in a semaphore's queue without a stack */
+    TASK_ALWAYS = 16     /* runs even when its scope was cancelled first */
+};
+
+/* What few tasks have. */
+struct task_extra {
+    struct slab_head head;
+    const char *name;
+    weir_semaphore *needs;
+};
+
+struct task {
+    struct slab_head head;
+    struct node link;    /* ready queue, or the queue of a semaphore */
+    struct node sibling; /* in its scope */
+    struct scope *scope;
+    union {
+        struct {
+            weir_fn *fn;
+            void *arg;
+        } start;            /* QUEUED */
+        struct fiber *fiber; /* from RUNNING to ENDED */
+    };
+    const char *site;         /* "file.c:12 function" */
+    struct task_extra *extra; /* or NULL */
+    struct done_wait *done_waits;
+    int rc;
+    uint8_t state, flags;
+};
+
+struct fiber {
+    struct context context;
+    struct chain *chain;
+    struct task *task;
+    struct scope *scope; /* the innermost open one */
+    struct wait *wait;   /* while PARKED */
+    struct arena *arena; /* the current one; may be own */
+    struct arena own;
+    struct node idle;    /* in the loop's cache of fibers */
+    char *stack_low;
+    weir_fn *fn;
+    void *arg;
+    uint32_t budget;
+    uint32_t locks_held;
+};
+
+enum {
+    SCOPE_SHIELD = 1,
+    SCOPE_SPAWNED = 2,  /* by rt_spawn: ends by itself with its only child */
+    SCOPE_APP = 4,      /* a child's failure is reported, and cancels nobody */
+    SCOPE_UNJOINED = 8, /* children were started since the last join */
+    SCOPE_STOPPING = 16,
+    SCOPE_OWN_DEADLINE = 32, /* its own deadline fired */
+    SCOPE_NO_MEMORY = 64
+};
+
+struct scope {
+    struct slab_head head;
+    struct loop *loop;
+    struct scope *parent;
+    struct node sibling;  /* in the parent's scopes */
+    struct node scopes;   /* opened inside it */
+    struct node tasks;    /* children that have not ended */
+    struct node held;     /* children kept for weir_result() */
+    uint32_t live;        /* children that have not ended */
+    uint32_t limit;
+    uint32_t gave_up;     /* required children that the scope's cancel ended */
+    uint32_t grace_ms;
+    int64_t deadline_ns;  /* the nearest: its own, or inherited */
+    int64_t own_deadline_ns;
+    int64_t opened_ns;
+    struct timer timer;   /* its own deadline, or the end of the grace */
+    int cancel_code;      /* 0 while it is not cancelled */
+    int first_rc;         /* first failure of a required child */
+    uint8_t flags, reason;
+    const char *origin;   /* where its cancel began */
+    const char *name, *site;
+    struct chain *first_chain;
+    struct fiber *opener; /* NULL: the loop itself */
+    struct wait *opener_wait; /* the opener in join or close */
+    struct node limit_waits;  /* tasks in weir_go() at the limit, by link */
+    const weir_context *context;
+    struct arena *arena;  /* lent to its children; NULL: each has its own */
+    void (*ended)(void *arg, int rc, struct chain *chain);
+    void *ended_arg;
+};
+
+struct submission {
+    weir_fn *fn;
+    void *arg;
+};
+
+struct loop {
+    struct fiber *current;  /* the running task's, or NULL on the loop's stack */
+    int64_t now_ns;
+    struct node ready;      /* tasks, by link */
+    uint32_t ready_count;
+    int32_t batch_left;     /* tasks that may still run before the loop's turn */
+    struct context context; /* the loop's own stack */
+    struct node deferred;
+    struct wheel wheel;
+    struct node idle_fibers;
+    uint32_t idle_fiber_count;
+    struct stacks stacks;
+    struct slab tasks, scopes, extras;
+    struct scope *app;
+    struct buf_pool bufs;
+    struct arena_pool arenas;
+
+    const struct io_ops *ops;
+    void *backend;          /* its own */
+    uint32_t index;
+
+    weir_fn *call_fn;       /* weir_on_loop_stack */
+    void *call_arg;
+    struct fiber *call_from;
+    int call_rc;
+
+    struct timer grace;     /* between stop and cancel, at the end */
+    struct node stop_hooks;
+    uint32_t select_turn;   /* where the next select begins */
+    bool ending;            /* ends when the application's scope is empty */
+    bool permute;           /* the simulator: ready tasks run in random order */
+    void (*wait_hook)(struct loop *loop, struct wait *wait); /* tests: at each wait */
+    void *hook_arg;
+
+    struct {
+        void *value;
+        void (*done)(void *value);
+    } locals[LOOP_LOCALS];
+
+    _Atomic(struct message *) inbox;
+    atomic_bool asleep;     /* in, or about to enter, a wait */
+    atomic_uint requests;   /* LOOP_STOP, LOOP_CANCEL: from signal handlers */
+    struct message submit_message;
+    atomic_bool submit_posted;
+    pthread_mutex_t submit_lock;
+    struct submission *submissions; /* a ring */
+    uint32_t submit_first, submit_count;
+    bool submit_closed;
+    pthread_t thread;
+};
+
+enum { LOOP_STOP = 1, LOOP_CANCEL = 2 };
+
+extern _Thread_local struct loop *loop_current;
+
+/* loop.c */
+int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void *backend);
+void loop_done(struct loop *loop);
+/* This thread (or, in a simulation, its next stretch) is the loop's. */
+void loop_adopt_thread(struct loop *loop);
+/* One turn: input, messages, timers, tasks, output. Waits when there is nothing
+ * to do and may_wait. */
+void loop_turn(struct loop *loop, bool may_wait);
+/* Is there nothing to run now? */
+bool loop_quiet(struct loop *loop);
+/* When its next timer is due, or WEIR_NEVER_NS. */
+int64_t loop_next_timer_ns(struct loop *loop);
+bool loop_finished(struct loop *loop);
+void loop_end(struct loop *loop, uint32_t grace_ms);
+void loop_run(struct loop *loop);
+
+/* fiber.c */
+struct fiber *fiber_current(void);
+void fiber_run_tasks(struct loop *loop);  /* on the loop's stack: one batch */
+void fiber_yield_to_next(struct loop *loop);
+void fiber_cache_done(struct loop *loop);
+void ready_push(struct loop *loop, struct task *task);
+
+/* task.c */
+struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *site);
+void task_run(struct fiber *fiber);       /* to its end */
+/* A task that has not started, and never will, ends with this code. */
+void task_end_queued(struct task *task, int rc);
+struct task *task_find(weir_task handle);
+weir_task task_handle(const struct task *task);
+const char *task_name(const struct task *task);
+/* Must a task that has not started end instead, with *ret_code? */
+static inline bool task_is_late(struct task *task, int *ret_code);
+
+/* scope.c */
+struct scope *scope_new(struct loop *loop, struct scope *parent);
+struct scope *scope_find(weir_scope handle);
+weir_scope scope_handle(const struct scope *scope);
+void scope_free(struct scope *scope);
+/* Prepare a scope for rt_spawn(). */
+void scope_init_spawned(struct scope *scope, const struct rt_spawn *how);
+int scope_check_slow(struct scope *scope);
+void scope_cancel(struct scope *scope, int code, weir_reason reason, const char *origin);
+void scope_stop(struct scope *scope);
+/* A child has ended: account for its result; chain is the scope's to keep. */
+void scope_child_ended(struct scope *scope, struct task *task, struct chain *chain);
+
+static inline int scope_check(struct scope *scope)
+{
+    if (likely(scope->cancel_code == 0 && scope->deadline_ns > scope->loop->now_ns))
+        return 0;
+    return scope_check_slow(scope);
+}
+
+static inline bool task_is_late(struct task *task, int *ret_code)
+{
+    *ret_code = scope_check(task->scope);
+    return unlikely(*ret_code < 0) && !(task->flags & TASK_ALWAYS);
+}
+
+/* semaphore.c */
+/* Give a task that has not started its unit (1), or queue it for one (0);
+ * WEIR_EFULL when the queue is full. */
+int semaphore_start(weir_semaphore *semaphore, struct task *task);
+/* Take a queued task out; it is ready afterwards, to end. */
+void semaphore_leave(struct task *task);
+
+/* block.c */
+struct block_job {
+    struct message message;
+    struct node link;
+    struct loop *loop;
+    struct wait wait;
+    weir_fn *fn;
+    void *arg;
+    const weir_context *context;
+    int64_t deadline_ns;
+    struct chain *chain; /* its error chain, handed to the caller */
+    int rc;
+    bool started;
+};
+/* Run the job on this thread; its result is in job->rc. */
+void block_run(struct block_job *job);
+int block_pool_open(uint32_t threads, uint32_t queue_max);
+void block_pool_close(void);
+const weir_context *block_context(void);
+int64_t block_deadline_ns(void);
+
+/* run.c */
+const weir_run_opts *runtime_opts(void);
+
+/* A child of an application's scope has failed, and nobody joins it. */
+void rt_report_unjoined(const struct task *task, int rc, const struct chain *chain);
+
+/* A use of the library that is always a mistake of the program: stops a debug
+ * build, is reported and counted by a release build. */
+__attribute__((format(printf, 1, 2))) void rt_wrong_use(const char *fmt, ...);
+
+#endif

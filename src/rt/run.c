@@ -1,0 +1,338 @@
+/* The whole runtime: its loops and their threads, from start to end.
+ *
+ * There is one runtime a process at a time. The first loop runs on the caller's
+ * thread, with fn as its first task; when that ends, every loop is told to end:
+ * stop, grace, cancel, and out when its application's scope is empty. */
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "rt/backend_epoll.h"
+#include "rt/loop.h"
+
+#define RUN_GRACE_MS 10000
+#define RUN_BLOCK_THREADS 16
+#define RUN_BLOCK_QUEUE 1024
+
+static struct runtime {
+    weir_run_opts opts;
+    struct loop *loops;
+    uint32_t count;
+    struct message *end_messages;
+    atomic_uint wrong_uses;
+    void (*unjoined)(const char *task, const char *site, int rc, const struct chain *chain);
+    weir_fn *fn;
+    void *arg;
+    int rc;
+    struct chain *chain; /* fn's */
+} runtime;
+
+const weir_run_opts *runtime_opts(void)
+{
+    return &runtime.opts;
+}
+
+uint32_t loop_count(void)
+{
+    return runtime.count;
+}
+
+struct loop *loop_at(uint32_t index)
+{
+    return index < runtime.count ? &runtime.loops[index] : NULL;
+}
+
+uint32_t weir_loops(void)
+{
+    return runtime.count;
+}
+
+uint32_t weir_loop_index(void)
+{
+    return loop_current ? loop_current->index : 0;
+}
+
+/* ---- reports ------------------------------------------------------------------- */
+
+void rt_wrong_use(const char *fmt, ...)
+{
+    va_list args;
+
+    atomic_fetch_add(&runtime.wrong_uses, 1);
+    fputs("weir: wrong use: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+#ifdef WEIR_DEBUG
+    abort();
+#endif
+}
+
+uint32_t rt_wrong_uses(void)
+{
+    return atomic_load(&runtime.wrong_uses);
+}
+
+void rt_on_unjoined(void (*report)(const char *task, const char *site, int rc,
+                                   const struct chain *chain))
+{
+    runtime.unjoined = report;
+}
+
+void rt_report_unjoined(const struct task *task, int rc, const struct chain *chain)
+{
+    const char *site = task ? task->site : "";
+
+    if (runtime.unjoined) {
+        runtime.unjoined(task_name(task), site, rc, chain);
+    } else {
+        char text[CHAIN_TEXT_BYTES + 1];
+
+        chain_print(chain, text, sizeof(text));
+        fprintf(stderr, "weir: task \"%s\" (%s) failed: %s%s%s\n", task_name(task), site, text,
+                *text ? ": " : "", weir_error_text(rc));
+    }
+}
+
+/* ---- stop and cancel from anywhere --------------------------------------------- */
+
+static void request_all(unsigned requests)
+{
+    for (uint32_t i = 0; i < runtime.count; i++) {
+        struct loop *loop = &runtime.loops[i];
+
+        atomic_fetch_or(&loop->requests, requests);
+        loop->ops->wake(loop);
+    }
+}
+
+void rt_stop_all(void)
+{
+    request_all(LOOP_STOP);
+}
+
+void rt_cancel_all(void)
+{
+    request_all(LOOP_STOP | LOOP_CANCEL);
+}
+
+/* ---- what the process may use --------------------------------------------------- */
+
+static uint64_t read_number(const char *path, const char *format, uint64_t *ret_second)
+{
+    uint64_t first = 0;
+    FILE *file = fopen(path, "re");
+    int got;
+
+    if (!file)
+        return 0;
+    got = fscanf(file, format, &first, ret_second);
+    fclose(file);
+    return got >= 1 ? first : 0;
+}
+
+/* Processors by affinity, and by the control group's CPU quota, rounded up. */
+static uint32_t cores_allowed(void)
+{
+    uint64_t period = 0, quota = read_number("/sys/fs/cgroup/cpu.max", "%lu %lu", &period);
+    cpu_set_t set;
+    uint64_t cores = 1;
+
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        cores = (uint64_t)CPU_COUNT(&set);
+    if (quota > 0 && period > 0 && (quota + period - 1) / period < cores)
+        cores = (quota + period - 1) / period;
+    return cores < 1 ? 1 : cores > RT_LOOPS_MAX ? RT_LOOPS_MAX : (uint32_t)cores;
+}
+
+static uint64_t memory_allowed(void)
+{
+    uint64_t none, group = read_number("/sys/fs/cgroup/memory.max", "%lu%lu", &none);
+    uint64_t total = read_number("/proc/meminfo", "MemTotal: %lu%lu", &none) * 1024;
+
+    return group > 0 && (group < total || total == 0) ? group : total;
+}
+
+static int fill_opts(const weir_run_opts *opts)
+{
+    weir_run_opts *own = &runtime.opts;
+
+    *own = *opts;
+    if (own->loops > RT_LOOPS_MAX)
+        return weir_fail(-EINVAL, "%u loops are over the limit of %u", own->loops, RT_LOOPS_MAX);
+    if (own->loops == 0)
+        own->loops = cores_allowed();
+    if (own->stack_bytes == 0)
+        own->stack_bytes = STACK_BYTES_DEFAULT;
+    if (own->stack_bytes < 65536 || own->stack_bytes > 1u << 26 || own->stack_bytes % 65536)
+        return weir_fail(-EINVAL, "stack_bytes is %u: it must be a multiple of 65536, at most "
+                                  "64 MiB", own->stack_bytes);
+    if (own->grace_ms == 0)
+        own->grace_ms = RUN_GRACE_MS;
+    if (own->block_threads == 0)
+        own->block_threads = RUN_BLOCK_THREADS;
+    if (own->block_queue == 0)
+        own->block_queue = RUN_BLOCK_QUEUE;
+    if (own->byte_budget == 0)
+        own->byte_budget = memory_allowed() / 10 * 8;
+    budget_set(own->byte_budget);
+    return 0;
+}
+
+/* ---- start and end --------------------------------------------------------------- */
+
+static void end_here(struct message *message)
+{
+    (void)message;
+    loop_end(loop_current, runtime.opts.grace_ms);
+}
+
+static void end_all(void)
+{
+    for (uint32_t i = 0; i < runtime.count; i++) {
+        runtime.end_messages[i].run = end_here;
+        loop_post(&runtime.loops[i], &runtime.end_messages[i]);
+    }
+}
+
+static int run_first(void *arg)
+{
+    (void)arg;
+    runtime.rc = runtime.fn(runtime.arg);
+    /* Its failure is weir_run()'s result, and its chain the caller's. */
+    runtime.chain = loop_current->current->chain;
+    loop_current->current->chain = NULL;
+    end_all();
+    return 0;
+}
+
+/* Start a task in a loop's application scope before the loop turns. */
+static int start_task(struct loop *loop, weir_fn *fn, void *arg, const char *site)
+{
+    struct task *task = task_new(loop->app, fn, arg, site);
+
+    if (!task)
+        return -ENOMEM;
+    task->flags |= TASK_ALWAYS;
+    ready_push(loop, task);
+    return 0;
+}
+
+static void loop_thread_run(struct loop *loop)
+{
+    loop_adopt_thread(loop);
+    loop_run(loop);
+    pthread_mutex_lock(&loop->submit_lock);
+    loop->submit_closed = true;
+    pthread_mutex_unlock(&loop->submit_lock);
+    /* A task may have been submitted meanwhile: it runs, and sees the cancel. */
+    loop_run(loop);
+}
+
+static void *loop_thread(void *arg)
+{
+    loop_thread_run(arg);
+    return NULL;
+}
+
+static int init_loops(void)
+{
+    for (uint32_t i = 0; i < runtime.opts.loops; i++) {
+        int rc = loop_init(&runtime.loops[i], i, &epoll_ops, NULL);
+
+        if (rc < 0)
+            return weir_wrap(rc, "starting loop %u", i);
+        runtime.count++;
+        rc = runtime.opts.each ? start_task(&runtime.loops[i], runtime.opts.each,
+                                            runtime.opts.each_arg, "weir_run() each")
+                               : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return start_task(&runtime.loops[0], run_first, NULL, "weir_run() main");
+}
+
+static int start_threads(uint32_t *ret_started)
+{
+    sigset_t all, old;
+    int rc = 0;
+
+    /* Signals go to the first thread. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    for (*ret_started = 1; rc == 0 && *ret_started < runtime.count; (*ret_started)++) {
+        struct loop *loop = &runtime.loops[*ret_started];
+
+        rc = -pthread_create(&loop->thread, NULL, loop_thread, loop);
+        if (rc < 0)
+            break;
+    }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc;
+}
+
+static void free_loops(void)
+{
+    for (uint32_t i = 0; i < runtime.count; i++) {
+        loop_adopt_thread(&runtime.loops[i]);
+        loop_done(&runtime.loops[i]);
+    }
+    runtime.count = 0;
+    base_free(runtime.loops);
+    base_free(runtime.end_messages);
+    runtime.loops = NULL;
+    runtime.end_messages = NULL;
+}
+
+static int run_loops(void)
+{
+    uint32_t started;
+    int rc = start_threads(&started);
+
+    if (rc < 0) {
+        weir_fail(rc, "starting the thread of loop %u", started);
+        end_all();
+    }
+    loop_thread_run(&runtime.loops[0]);
+    for (uint32_t i = 1; i < started; i++)
+        pthread_join(runtime.loops[i].thread, NULL);
+    return rc;
+}
+
+int weir_run_opt(weir_fn *fn, void *arg, const weir_run_opts *opts)
+{
+    int rc;
+
+    if (runtime.loops)
+        return weir_fail(-EINVAL, "the runtime is running already");
+    rc = fill_opts(opts);
+    if (rc < 0)
+        return rc;
+    runtime.fn = fn;
+    runtime.arg = arg;
+    runtime.rc = 0;
+    runtime.chain = NULL;
+    runtime.loops = base_calloc(runtime.opts.loops, sizeof(*runtime.loops));
+    runtime.end_messages = base_calloc(runtime.opts.loops, sizeof(*runtime.end_messages));
+    rc = runtime.loops && runtime.end_messages ? 0 : -ENOMEM;
+    if (rc == 0)
+        rc = block_pool_open(runtime.opts.block_threads, runtime.opts.block_queue);
+    if (rc < 0) {
+        free_loops();
+        return rc;
+    }
+    rc = init_loops();
+    if (rc == 0)
+        rc = run_loops();
+    block_pool_close();
+    free_loops();
+    loop_current = NULL;
+    error_slot = NULL;
+    if (rc == 0 && runtime.chain)
+        chain_set(runtime.chain);
+    return rc < 0 ? rc : runtime.rc;
+}

@@ -1,0 +1,243 @@
+/* Semaphores: units shared by all loops, with a queue of waiting tasks on each.
+ *
+ * A queue holds tasks by their link: tasks that are parked in weir_acquire(),
+ * and tasks that have not started because they need a unit first (.needs), which
+ * so wait without a stack. A unit that is given back goes to the first of the
+ * loop's own queue; when that is empty, or after every 16th time in a row, it
+ * becomes free for all, and a loop with waiting tasks is told.
+ *
+ * The lost wake-up: a task first enters its queue and counts itself as waiting,
+ * then looks at the free units once more; a giver first adds the unit, then
+ * looks at who waits. One of the two sees the other. */
+#include "rt/loop.h"
+
+#define SEMAPHORE_OWN_IN_ROW 16
+
+struct semaphore_queue {
+    struct message message; /* "there are free units" */
+    atomic_bool posted;
+    atomic_uint waiting;
+    struct node tasks;
+    struct loop *loop;
+    weir_semaphore *semaphore;
+    uint32_t in_row;
+};
+
+struct weir_semaphore {
+    atomic_uint free;
+    atomic_uint waiting;
+    uint32_t units, max_waiting;
+    atomic_uint turn; /* the loop to be told next */
+    const char *name;
+    _Atomic(struct semaphore_queue *) queues[RT_LOOPS_MAX];
+};
+
+int weir_semaphore_new_opt(weir_semaphore **ret_semaphore, const weir_semaphore_opts *opts)
+{
+    weir_semaphore *semaphore;
+
+    if (opts->units == 0)
+        return weir_fail(-EINVAL, "a semaphore needs at least one unit");
+    semaphore = base_calloc(1, sizeof(*semaphore));
+    if (!semaphore)
+        return -ENOMEM;
+    atomic_init(&semaphore->free, opts->units);
+    semaphore->units = opts->units;
+    semaphore->max_waiting = opts->max_waiting ? opts->max_waiting : UINT32_MAX;
+    semaphore->name = opts->name;
+    *ret_semaphore = semaphore;
+    return 0;
+}
+
+void weir_semaphore_free(weir_semaphore *semaphore)
+{
+    if (!semaphore)
+        return;
+    if (atomic_load(&semaphore->waiting) > 0)
+        rt_wrong_use("semaphore \"%s\" was freed while tasks wait for it",
+                     semaphore->name ? semaphore->name : "");
+    for (size_t i = 0; i < RT_LOOPS_MAX; i++)
+        base_free(atomic_load(&semaphore->queues[i]));
+    base_free(semaphore);
+}
+
+static bool take_free(weir_semaphore *semaphore)
+{
+    unsigned free = atomic_load(&semaphore->free);
+
+    while (free > 0)
+        if (atomic_compare_exchange_weak(&semaphore->free, &free, free - 1))
+            return true;
+    return false;
+}
+
+/* Give the unit to the first of the queue. */
+static void queue_serve(struct semaphore_queue *queue)
+{
+    struct node *n = list_pop(&queue->tasks);
+    struct task *task = container_of(n, struct task, link);
+
+    atomic_fetch_sub(&queue->waiting, 1);
+    atomic_fetch_sub(&queue->semaphore->waiting, 1);
+    if (task->state == TASK_PARKED) {
+        wait_wake(task->fiber->wait, 0);
+    } else {
+        task->flags = (uint8_t)((task->flags & ~TASK_IN_QUEUE) | TASK_HAS_UNIT);
+        ready_push(queue->loop, task);
+    }
+}
+
+static void queue_serve_free(struct semaphore_queue *queue)
+{
+    while (!list_empty(&queue->tasks) && take_free(queue->semaphore))
+        queue_serve(queue);
+}
+
+static void queue_told(struct message *message)
+{
+    struct semaphore_queue *queue = container_of(message, struct semaphore_queue, message);
+
+    atomic_store(&queue->posted, false);
+    queue_serve_free(queue);
+}
+
+static struct semaphore_queue *queue_of(weir_semaphore *semaphore, struct loop *loop)
+{
+    struct semaphore_queue *queue = atomic_load_explicit(&semaphore->queues[loop->index],
+                                                         memory_order_relaxed);
+
+    if (likely(queue != NULL))
+        return queue;
+    queue = base_calloc(1, sizeof(*queue));
+    if (!queue)
+        return NULL;
+    queue->message.run = queue_told;
+    queue->loop = loop;
+    queue->semaphore = semaphore;
+    list_init(&queue->tasks);
+    atomic_store(&semaphore->queues[loop->index], queue);
+    return queue;
+}
+
+/* Tell one loop with waiting tasks, in turn. */
+static void tell_waiting(weir_semaphore *semaphore)
+{
+    uint32_t loops = loop_count(), turn = atomic_fetch_add(&semaphore->turn, 1);
+
+    for (uint32_t i = 0; i < loops; i++) {
+        struct semaphore_queue *queue = atomic_load(&semaphore->queues[(turn + i) % loops]);
+
+        if (!queue || atomic_load(&queue->waiting) == 0)
+            continue;
+        if (!atomic_exchange(&queue->posted, true))
+            loop_post(queue->loop, &queue->message);
+        return;
+    }
+}
+
+void weir_release(weir_semaphore *semaphore)
+{
+    struct semaphore_queue *queue = queue_of(semaphore, loop_current);
+
+    if (queue && !list_empty(&queue->tasks) && ++queue->in_row % SEMAPHORE_OWN_IN_ROW != 0) {
+        queue_serve(queue);
+        return;
+    }
+    atomic_fetch_add(&semaphore->free, 1);
+    if (atomic_load(&semaphore->waiting) > 0)
+        tell_waiting(semaphore);
+}
+
+int weir_try_acquire(weir_semaphore *semaphore)
+{
+    struct semaphore_queue *queue = queue_of(semaphore, loop_current);
+
+    if (queue && !list_empty(&queue->tasks))
+        return -EAGAIN;
+    return take_free(semaphore) ? 0 : -EAGAIN;
+}
+
+/* Enter the queue; the unit may have come at once, through it. */
+static int queue_enter(weir_semaphore *semaphore, struct task *task)
+{
+    struct semaphore_queue *queue = queue_of(semaphore, loop_current);
+
+    if (!queue)
+        return -ENOMEM;
+    if (atomic_fetch_add(&semaphore->waiting, 1) >= semaphore->max_waiting) {
+        atomic_fetch_sub(&semaphore->waiting, 1);
+        return weir_fail(WEIR_EFULL, "%u tasks wait for \"%s\" already", semaphore->max_waiting,
+                         semaphore->name ? semaphore->name : "a semaphore");
+    }
+    atomic_fetch_add(&queue->waiting, 1);
+    list_push(&queue->tasks, &task->link);
+    if (atomic_load(&semaphore->free) > 0 && !atomic_exchange(&queue->posted, true))
+        loop_post(queue->loop, &queue->message);
+    return 0;
+}
+
+static void queue_leave(weir_semaphore *semaphore, struct task *task)
+{
+    struct semaphore_queue *queue = queue_of(semaphore, loop_current);
+
+    list_remove(&task->link);
+    atomic_fetch_sub(&queue->waiting, 1);
+    atomic_fetch_sub(&semaphore->waiting, 1);
+}
+
+struct acquire_wait {
+    struct wait wait;
+    weir_semaphore *semaphore;
+};
+
+static void acquire_abandon(struct wait *wait, int code)
+{
+    struct acquire_wait *self = container_of(wait, struct acquire_wait, wait);
+
+    queue_leave(self->semaphore, wait->fiber->task);
+    wait_wake(wait, code);
+}
+
+int weir_acquire(weir_semaphore *semaphore)
+{
+    struct acquire_wait self = { .wait = { .abandon = acquire_abandon, .what = "acquire",
+                                           .object = semaphore },
+                                 .semaphore = semaphore };
+    struct task *task;
+    int rc = rt_check();
+
+    if (rc < 0)
+        return rc;
+    task = loop_current->current->task;
+    if (task->flags & TASK_HAS_UNIT && task->extra->needs == semaphore) {
+        task->flags &= (uint8_t)~TASK_HAS_UNIT;
+        return 0;
+    }
+    if (weir_try_acquire(semaphore) == 0) {
+        rt_spend();
+        return 0;
+    }
+    rc = queue_enter(semaphore, task);
+    return rc < 0 ? rc : rt_park(&self.wait);
+}
+
+int semaphore_start(weir_semaphore *semaphore, struct task *task)
+{
+    int rc;
+
+    if (weir_try_acquire(semaphore) == 0) {
+        task->flags |= TASK_HAS_UNIT;
+        return 1;
+    }
+    rc = queue_enter(semaphore, task);
+    if (rc == 0)
+        task->flags |= TASK_IN_QUEUE;
+    return rc;
+}
+
+void semaphore_leave(struct task *task)
+{
+    queue_leave(task->extra->needs, task);
+    task->flags &= (uint8_t)~TASK_IN_QUEUE;
+    ready_push(task->scope->loop, task);
+}

@@ -1,0 +1,219 @@
+/* Stacks: see stack.h.
+ *
+ * A stack's place is handed out fresh from the newest slab, or from the cold
+ * ones. Invariants: a cold stack has no resident page but, under PROTECT and
+ * SLAB, what the kernel keeps; slabs are unmapped only at the end.
+ *
+ * Accounting: a stack counts with two pages in the byte budget, what a parked
+ * task keeps resident; depth beyond is sampled and trimmed. */
+#include "rt/stack.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <weir/export.h>
+
+#include "base/alloc.h"
+#include "base/budget.h"
+
+#define PAGE_BYTES 4096
+#define HUGE_BYTES (2u << 20)
+#define STACK_ACCOUNTED_BYTES (2 * PAGE_BYTES)
+#define STACK_SAMPLE_EVERY 64
+#define STACK_CANARY 0x5eed1e55ca11ab1eull
+#define MADV_GUARD_INSTALL_ 102 /* linux/mman.h, since 6.13 */
+#define MAPS_DEFAULT 65530
+
+/* Mappings that guards have split off so far, of the whole process. */
+static atomic_uint guard_maps;
+
+static unsigned guard_maps_max(void)
+{
+    static atomic_uint known;
+    unsigned max = atomic_load_explicit(&known, memory_order_relaxed);
+    FILE *file;
+
+    if (max)
+        return max;
+    max = MAPS_DEFAULT;
+    file = fopen("/proc/sys/vm/max_map_count", "re");
+    if (file) {
+        if (fscanf(file, "%u", &max) != 1)
+            max = MAPS_DEFAULT;
+        fclose(file);
+    }
+    max = max / 10 * 4;
+    atomic_store_explicit(&known, max, memory_order_relaxed);
+    return max;
+}
+
+void stacks_init(struct stacks *stacks, size_t stack_bytes)
+{
+    memset(stacks, 0, sizeof(*stacks));
+    stacks->stack_bytes = stack_bytes;
+}
+
+void stacks_done(struct stacks *stacks)
+{
+    size_t slab_bytes = stacks->stack_bytes * STACKS_IN_SLAB;
+
+    for (uint32_t i = 0; i < stacks->slab_count; i++)
+        munmap(stacks->slabs[i].base, slab_bytes);
+    budget_give(BUDGET_STACK, (uint64_t)(stacks->taken + stacks->cold_count) *
+                                  STACK_ACCOUNTED_BYTES);
+    base_free(stacks->slabs);
+    base_free(stacks->cold);
+    memset(stacks, 0, sizeof(*stacks));
+}
+
+/* Make room for one more of an array that doubles. */
+static void *grown(void *array, uint32_t count, uint32_t *room, size_t bytes)
+{
+    uint32_t wanted = *room ? *room * 2 : 16;
+    void *more;
+
+    if (count < *room)
+        return array;
+    more = base_realloc(array, wanted * bytes);
+    if (more)
+        *room = wanted;
+    return more;
+}
+
+/* Reserve a slab aligned to huge pages, so that its page tables are its own. */
+static char *slab_map(size_t bytes)
+{
+    char *raw = mmap(NULL, bytes + HUGE_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    char *base;
+
+    if (raw == MAP_FAILED)
+        return NULL;
+    base = (char *)(((uintptr_t)raw + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1));
+    if (base > raw)
+        munmap(raw, (size_t)(base - raw));
+    if (base - raw < HUGE_BYTES)
+        munmap(base + bytes, HUGE_BYTES - (size_t)(base - raw));
+    madvise(base, bytes, MADV_NOHUGEPAGE);
+    return base;
+}
+
+static enum stack_guard slab_guard(char *base, size_t stack_bytes)
+{
+    if (madvise(base, PAGE_BYTES, MADV_GUARD_INSTALL_) == 0) {
+        for (size_t i = 1; i < STACKS_IN_SLAB; i++)
+            if (madvise(base + i * stack_bytes, PAGE_BYTES, MADV_GUARD_INSTALL_) < 0)
+                return STACK_GUARD_SLAB;
+        return STACK_GUARD_INSTALL;
+    }
+    if (atomic_fetch_add(&guard_maps, 2 * STACKS_IN_SLAB) + 2 * STACKS_IN_SLAB <=
+        guard_maps_max()) {
+        for (size_t i = 0; i < STACKS_IN_SLAB; i++)
+            if (mprotect(base + i * stack_bytes, PAGE_BYTES, PROT_NONE) < 0)
+                return STACK_GUARD_SLAB;
+        return STACK_GUARD_PROTECT;
+    }
+    atomic_fetch_sub(&guard_maps, 2 * STACKS_IN_SLAB - 2);
+    WEIR_IGNORE(mprotect(base, PAGE_BYTES, PROT_NONE), "the canaries stand as well");
+    return STACK_GUARD_SLAB;
+}
+
+static bool slab_add(struct stacks *stacks)
+{
+    struct stack_slab *slabs = grown(stacks->slabs, stacks->slab_count, &stacks->slab_room,
+                                     sizeof(*slabs));
+    struct stack_slab *slab;
+
+    if (!slabs)
+        return false;
+    stacks->slabs = slabs;
+    slab = &slabs[stacks->slab_count];
+    slab->base = slab_map(stacks->stack_bytes * STACKS_IN_SLAB);
+    if (!slab->base)
+        return false;
+    slab->guard = stacks->guard = slab_guard(slab->base, stacks->stack_bytes);
+    stacks->slab_count++;
+    stacks->fresh = STACKS_IN_SLAB;
+    return true;
+}
+
+char *stack_take(struct stacks *stacks)
+{
+    char *low;
+
+    if (stacks->cold_count > 0) {
+        low = stacks->cold[--stacks->cold_count];
+        stacks->taken++;
+        return low;
+    }
+    if (!budget_take(BUDGET_STACK, STACK_ACCOUNTED_BYTES))
+        return NULL;
+    if (stacks->fresh == 0 && !slab_add(stacks)) {
+        budget_give(BUDGET_STACK, STACK_ACCOUNTED_BYTES);
+        return NULL;
+    }
+    low = stacks->slabs[stacks->slab_count - 1].base +
+          (STACKS_IN_SLAB - stacks->fresh--) * stacks->stack_bytes;
+    if (stacks->guard == STACK_GUARD_SLAB)
+        *(uint64_t *)(void *)(low + PAGE_BYTES) = STACK_CANARY;
+    stacks->taken++;
+    return low;
+}
+
+void stack_give(struct stacks *stacks, char *low)
+{
+    char **cold = grown(stacks->cold, stacks->cold_count, &stacks->cold_room, sizeof(*cold));
+
+    stacks->taken--;
+    madvise(low + PAGE_BYTES, stacks->stack_bytes - PAGE_BYTES, MADV_DONTNEED);
+    if (stacks->guard == STACK_GUARD_SLAB)
+        *(uint64_t *)(void *)(low + PAGE_BYTES) = STACK_CANARY;
+    if (!cold) { /* its place is lost until the end, its memory is not */
+        budget_give(BUDGET_STACK, STACK_ACCOUNTED_BYTES);
+        return;
+    }
+    stacks->cold = cold;
+    cold[stacks->cold_count++] = low;
+}
+
+void stack_sample(struct stacks *stacks, char *low, size_t keep_bytes)
+{
+    unsigned char resident[64];
+    size_t pages = stacks->stack_bytes / PAGE_BYTES, keep = keep_bytes / PAGE_BYTES;
+    size_t deep = 0;
+
+    if (++stacks->releases % STACK_SAMPLE_EVERY != 0)
+        return;
+    for (size_t first = 1; first < pages && deep == 0; first += sizeof(resident)) {
+        size_t count = pages - first < sizeof(resident) ? pages - first : sizeof(resident);
+
+        if (mincore(low + first * PAGE_BYTES, count * PAGE_BYTES, resident) < 0)
+            return;
+        for (size_t i = 0; i < count && deep == 0; i++)
+            if (resident[i] & 1)
+                deep = pages - (first + i);
+    }
+    if (deep * PAGE_BYTES > stacks->deepest_bytes)
+        stacks->deepest_bytes = deep * PAGE_BYTES;
+    if (deep > keep)
+        madvise(low + PAGE_BYTES, (pages - keep - 1) * PAGE_BYTES, MADV_DONTNEED);
+}
+
+bool stack_intact(const struct stacks *stacks, const char *low)
+{
+    return stacks->guard != STACK_GUARD_SLAB ||
+           *(const uint64_t *)(const void *)(low + PAGE_BYTES) == STACK_CANARY;
+}
+
+const char *stack_guard_name(enum stack_guard guard)
+{
+    switch (guard) {
+    case STACK_GUARD_INSTALL: return "a guard marker a stack";
+    case STACK_GUARD_PROTECT: return "a guard page a stack";
+    default: return "a guard page for 64 stacks, and canaries";
+    }
+}

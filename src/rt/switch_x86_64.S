@@ -1,0 +1,78 @@
+/* Switching stacks on x86-64 (System V ABI, sections 3.2.1 and 3.2.3).
+ *
+ * void context_switch(void **save_sp, void *to_sp)
+ *
+ * Saves what a function call must keep (rbx, rbp, r12 to r15) on the running
+ * stack and its stack pointer in *save_sp, then takes up the stack to_sp. The
+ * x87 and SSE control words are the thread's, not the task's.
+ *
+ * The end is pop and jmp instead of ret: a ret would be predicted by the stack
+ * of returns, which belongs to the other task, and always wrong. */
+        .text
+        .globl  context_switch
+        .hidden context_switch
+        .type   context_switch, @function
+        .p2align 4
+context_switch:
+        .cfi_startproc
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbp, 0
+        pushq   %rbx
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbx, 0
+        pushq   %r12
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r12, 0
+        pushq   %r13
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r13, 0
+        pushq   %r14
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r14, 0
+        pushq   %r15
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %r15, 0
+        movq    %rsp, (%rdi)
+        movq    %rsi, %rsp
+        popq    %r15
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r15
+        popq    %r14
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r14
+        popq    %r13
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r13
+        popq    %r12
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r12
+        popq    %rbx
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbx
+        popq    %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbp
+        popq    %rcx
+        .cfi_adjust_cfa_offset -8
+        .cfi_register %rip, %rcx
+        jmp     *%rcx
+        .cfi_endproc
+        .size   context_switch, .-context_switch
+
+/* Where a new stack begins: rbx holds the argument, r12 the function. It never
+ * returns; the undefined rip ends every unwind here. */
+        .globl  context_begin
+        .hidden context_begin
+        .type   context_begin, @function
+        .p2align 4
+context_begin:
+        .cfi_startproc
+        .cfi_undefined %rip
+        movq    %rbx, %rdi
+        callq   *%r12
+        ud2
+        .cfi_endproc
+        .size   context_begin, .-context_begin
+
+        .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,252 @@
+/* Tasks: started in a scope, run once, their result handed to the scope.
+ *
+ * Invariants: a task is in its scope's tasks until it has ended, then, when
+ * .hold asked for it, in held; otherwise it is freed at once, and its handle is
+ * stale. */
+#include "rt/loop.h"
+
+struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *site)
+{
+    struct task *task = slab_alloc(&scope->loop->tasks);
+
+    if (unlikely(!task))
+        return NULL;
+    list_init(&task->link);
+    list_push(&scope->tasks, &task->sibling);
+    task->scope = scope;
+    task->start.fn = fn;
+    task->start.arg = arg;
+    task->site = site;
+    task->extra = NULL;
+    task->done_waits = NULL;
+    task->rc = 0;
+    task->state = TASK_QUEUED;
+    task->flags = 0;
+    scope->live++;
+    return task;
+}
+
+struct task *task_find(weir_task handle)
+{
+    struct loop *loop = loop_current;
+
+    return loop ? slab_find(&loop->tasks, handle.slot, handle.generation) : NULL;
+}
+
+weir_task task_handle(const struct task *task)
+{
+    return (weir_task){ task->head.slot, task->head.generation };
+}
+
+const char *task_name(const struct task *task)
+{
+    const char *space;
+
+    if (!task)
+        return "";
+    if (task->extra && task->extra->name)
+        return task->extra->name;
+    space = task->site ? strchr(task->site, ' ') : NULL;
+    return space ? space + 1 : task->site ? task->site : "";
+}
+
+static void task_free(struct loop *loop, struct task *task)
+{
+    if (task->extra)
+        slab_free(&loop->extras, task->extra);
+    slab_free(&loop->tasks, task);
+}
+
+static void task_end(struct task *task, int rc, struct chain *chain)
+{
+    struct scope *scope = task->scope;
+    struct loop *loop = scope->loop;
+
+    task->state = TASK_ENDED;
+    task->fiber = NULL;
+    task->rc = rc;
+    if (unlikely(task->extra != NULL) && task->flags & TASK_HAS_UNIT)
+        weir_release(task->extra->needs);
+    for (struct done_wait *done = task->done_waits; done; done = done->next) {
+        if (!done->wait->woken)
+            *done->ret_arm = done->arm;
+        wait_wake(done->wait, rc);
+    }
+    list_remove(&task->sibling);
+    if (task->flags & TASK_HOLD)
+        list_push(&scope->held, &task->sibling);
+    scope_child_ended(scope, task, chain);
+    /* The scope may be gone from here on. */
+    if (!(task->flags & TASK_HOLD))
+        task_free(loop, task);
+}
+
+void task_end_queued(struct task *task, int rc)
+{
+    task_end(task, rc, NULL);
+}
+
+/* What a task left undone is undone, and said. */
+static void task_tidy(struct fiber *fiber, struct scope *scope)
+{
+    while (unlikely(fiber->scope != scope)) {
+        rt_wrong_use("task \"%s\" (%s) ended inside the scope opened at %s: close it with "
+                     "weir_scope_close()",
+                     task_name(fiber->task), fiber->task->site, fiber->scope->site);
+        weir_scope_close(scope_handle(fiber->scope));
+    }
+    if (unlikely(fiber->locks_held != 0)) {
+        rt_wrong_use("task \"%s\" (%s) ended with %u locks held", task_name(fiber->task),
+                     fiber->task->site, fiber->locks_held);
+        fiber->locks_held = 0;
+    }
+}
+
+void task_run(struct fiber *fiber)
+{
+    struct task *task = fiber->task;
+    struct chain *chain;
+    int rc;
+
+    rc = fiber->fn(fiber->arg);
+    task_tidy(fiber, task->scope);
+    chain = fiber->chain;
+    fiber->chain = NULL;
+    task_end(task, rc, chain);
+}
+
+static int task_give_extra(struct task *task, const weir_go_opts *opts)
+{
+    struct task_extra *extra = slab_alloc(&task->scope->loop->extras);
+
+    if (!extra)
+        return -ENOMEM;
+    extra->name = opts->name;
+    extra->needs = opts->needs;
+    task->extra = extra;
+    return 0;
+}
+
+static void limit_abandon(struct wait *wait, int code)
+{
+    list_remove(&wait->fiber->task->link);
+    wait_wake(wait, code);
+}
+
+/* Wait until the scope has room for another child. */
+static int go_wait_limit(struct scope *scope)
+{
+    while (scope->limit > 0 && scope->live >= scope->limit) {
+        struct wait wait = { .abandon = limit_abandon, .what = "room in a scope",
+                             .object = scope };
+        int rc = scope_check(scope);
+
+        if (rc < 0)
+            return rc;
+        list_push(&scope->limit_waits, &loop_current->current->task->link);
+        rc = rt_park(&wait);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *opts)
+{
+    struct scope *scope = scope_find(s);
+    struct task *task;
+    weir_task handle = { 0, 0 };
+    int rc;
+
+    if (unlikely(s.slot == 0)) /* opened without memory: the join says so */
+        return handle;
+    if (unlikely(!scope)) {
+        rt_wrong_use("weir_go() at %s: the scope has ended, or is another loop's", opts->site);
+        return handle;
+    }
+    rc = rt_check();
+    if (likely(rc == 0) && unlikely(scope->limit > 0))
+        rc = go_wait_limit(scope);
+    if (rc == 0)
+        rc = scope_check(scope);
+    scope->flags |= SCOPE_UNJOINED;
+    task = task_new(scope, fn, arg, opts->site);
+    if (unlikely(!task)) {
+        scope_child_ended(scope, NULL, NULL);
+        return handle;
+    }
+    handle = task_handle(task);
+    task->flags = (uint8_t)((opts->optional ? TASK_OPTIONAL : 0) | (opts->hold ? TASK_HOLD : 0));
+    if (unlikely(opts->name || opts->needs) && rc == 0)
+        rc = task_give_extra(task, opts);
+    if (opts->needs && rc == 0) {
+        rc = semaphore_start(opts->needs, task);
+        if (rc == 0)
+            return handle;
+        rc = rc < 0 ? rc : 0;
+    }
+    if (unlikely(rc < 0)) {
+        task_end_queued(task, rc);
+        return handle;
+    }
+    ready_push(scope->loop, task);
+    rt_spend();
+    return handle;
+}
+
+weir_scope rt_spawn(weir_scope parent, weir_fn *fn, void *fn_arg, const struct rt_spawn *how)
+{
+    struct scope *above = scope_find(parent), *scope;
+    struct task *task = NULL;
+
+    scope = above ? scope_new(above->loop, above) : NULL;
+    if (unlikely(!scope)) {
+        how->ended(how->arg, above ? -ENOMEM : -ECANCELED, NULL);
+        return (weir_scope){ 0, 0 };
+    }
+    above->live++;
+    scope_init_spawned(scope, how);
+    task = task_new(scope, fn, fn_arg, how->site);
+    if (unlikely(!task)) {
+        scope_child_ended(scope, NULL, NULL);
+        return (weir_scope){ 0, 0 };
+    }
+    if (how->name) {
+        weir_go_opts opts = { .name = how->name };
+
+        WEIR_IGNORE(task_give_extra(task, &opts), "without memory it goes by its function's name");
+    }
+    ready_push(scope->loop, task);
+    return scope_handle(scope);
+}
+
+int weir_result(weir_task handle, int *ret_result)
+{
+    struct task *task = task_find(handle);
+
+    if (!task)
+        return -ESRCH;
+    if (task->state != TASK_ENDED)
+        return -EINPROGRESS;
+    *ret_result = task->rc;
+    return 0;
+}
+
+bool rt_in_task(void)
+{
+    return fiber_current() != NULL;
+}
+
+const char *rt_task_name(void)
+{
+    struct fiber *self = fiber_current();
+
+    return self ? task_name(self->task) : "";
+}
+
+struct arena *rt_arena(void)
+{
+    struct fiber *self = fiber_current();
+
+    return self ? self->arena : NULL;
+}

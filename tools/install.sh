@@ -10,6 +10,7 @@
 # no other package can move to that release.
 set -euo pipefail
 umask 022
+apt_folder=/etc/apt
 
 packages_for() {
     case $1 in
@@ -61,7 +62,7 @@ in_own_release() {
 # "URI<tab>options" of the machine's own binary source for release $1, from one-line .list files.
 source_in_lists() {
     local sources=() file
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    for file in "$apt_folder"/sources.list "$apt_folder"/sources.list.d/*.list; do
         [ -r "$file" ] && sources+=("$file")
     done
     [ ${#sources[@]} -gt 0 ] || return 0
@@ -82,7 +83,7 @@ source_in_lists() {
 # The same from deb822 .sources files: stanzas between empty lines, fields in any order and case.
 source_in_stanzas() {
     local sources=() file
-    for file in /etc/apt/sources.list.d/*.sources; do
+    for file in "$apt_folder"/sources.list.d/*.sources; do
         [ -r "$file" ] && sources+=("$file")
     done
     [ ${#sources[@]} -gt 0 ] || return 0
@@ -126,7 +127,7 @@ install_from_next_release() (
     source=$(source_in_lists "$release")
     [ -n "$source" ] || source=$(source_in_stanzas "$release")
     if [ -z "$source" ]; then
-        echo "tools/install.sh: no apt source for $release under /etc/apt: cannot tell which" \
+        echo "tools/install.sh: no apt source for $release under $apt_folder: cannot tell which" \
              "mirror to ask for $*: add the release's own source, or install $* by hand" >&2
         return 1
     fi
@@ -157,7 +158,7 @@ main() {
     local missing own=() next=() package
     [ $# -gt 0 ] || { packages_for ''; return 1; }
     for package in "$@"; do
-        packages_for "$package" >/dev/null
+        packages_for "$package" >/dev/null || return 1
     done
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
         echo "install: no apt on this machine: what is needed has to be there already:" >&2
@@ -184,4 +185,5 @@ main() {
     fi
 }
 
-main "$@"
+# A test takes the functions without running them.
+[ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"

@@ -7,7 +7,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/slab.h"
 #include "support/fault.h"
@@ -174,6 +178,33 @@ static void free_objects_are_poisoned_but_for_their_heads(void **state)
 #endif
 }
 
+/* In a child process, for it must not survive. */
+static void freeing_twice_stops_a_debug_build(void **state)
+{
+    (void)state;
+#ifdef WEIR_DEBUG
+    struct slab slab;
+    struct thing *thing;
+    int status;
+    pid_t child;
+
+    slab_init(&slab, sizeof(struct thing), BUDGET_CONNECTION);
+    thing = slab_alloc(&slab);
+    slab_free(&slab, thing);
+    fflush(NULL);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL);
+        slab_free(&slab, thing);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    slab_done(&slab);
+#endif
+}
+
 static int fill_slab(void *arg)
 {
     struct slab slab;
@@ -209,6 +240,7 @@ int main(void)
         cmocka_unit_test(random_use_against_a_model),
         cmocka_unit_test(the_budget_bounds_it),
         cmocka_unit_test(free_objects_are_poisoned_but_for_their_heads),
+        cmocka_unit_test(freeing_twice_stops_a_debug_build),
         cmocka_unit_test(every_allocation_may_fail),
     };
 

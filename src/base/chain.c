@@ -130,6 +130,10 @@ void chain_set(struct chain *chain)
 {
     struct chain **slot = slot_now();
 
+    if (*slot == chain)
+        return;
+    if (slot == &thread.own)
+        thread_keeps();
     chain_free(*slot);
     *slot = chain;
 }

@@ -209,6 +209,49 @@ static void a_slot_of_its_own(void **state)
     weir_recover();
 }
 
+static void a_chain_can_be_put_back(void **state)
+{
+    struct chain *slot = NULL;
+
+    (void)state;
+    error_slot = &slot;
+    weir_fail(-EPIPE, "the task's");
+    error_slot = NULL;
+    weir_fail(-EIO, "replaced");
+    chain_set(slot);
+    assert_string_equal(print(), "the task's");
+    chain_set(slot);
+    assert_string_equal(print(), "the task's");
+    chain_set(NULL);
+    assert_null(chain_current());
+}
+
+/* A thread whose only use of chains is that it was given one. */
+static void *take_and_end(void *arg)
+{
+    chain_set(arg);
+    return NULL;
+}
+
+static void a_thread_frees_the_chain_it_was_given(void **state)
+{
+    struct chain *slot = NULL;
+    struct fault fault;
+    pthread_t thread;
+
+    (void)state;
+    chain_thread_done();
+    fault_begin(&fault);
+    error_slot = &slot;
+    weir_fail(-EPIPE, "moves");
+    error_slot = NULL;
+    assert_int_equal(fault.live, 1);
+    assert_int_equal(pthread_create(&thread, NULL, take_and_end, slot), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(fault.live, 0);
+    fault_end(&fault);
+}
+
 static void a_warm_failure_does_not_reach_the_heap(void **state)
 {
     struct fault fault;
@@ -321,6 +364,8 @@ int main(void)
         cmocka_unit_test(a_text_too_long_is_cut_between_characters),
         cmocka_unit_test(printing_into_any_room),
         cmocka_unit_test(a_slot_of_its_own),
+        cmocka_unit_test(a_chain_can_be_put_back),
+        cmocka_unit_test(a_thread_frees_the_chain_it_was_given),
         cmocka_unit_test(a_warm_failure_does_not_reach_the_heap),
         cmocka_unit_test(free_chains_are_poisoned),
         cmocka_unit_test(the_end_of_a_thread_frees_its_chains),

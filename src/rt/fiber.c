@@ -24,35 +24,36 @@ struct fiber *fiber_current(void)
     return loop_current ? loop_current->current : NULL;
 }
 
-void ready_push(struct loop *loop, struct task *task)
-{
-    list_push(&loop->ready, &task->link);
-    loop->ready_count++;
-}
-
 /* In a simulation any ready task may be next. */
 static struct node *ready_pick(struct loop *loop)
 {
-    uint64_t skip = loop_random(loop) % loop->ready_count;
-    struct node *n = loop->ready.next;
+    struct node **place = &loop->ready.first, *n;
+    uint64_t count = 0;
 
-    while (skip-- > 0)
-        n = n->next;
+    for (n = loop->ready.first; n; n = n->next)
+        count++;
+    for (uint64_t skip = loop_random(loop) % count; skip > 0; skip--)
+        place = &(*place)->next;
+    n = *place;
+    *place = n->next;
+    if (loop->ready.last == &n->next)
+        loop->ready.last = place;
     return n;
 }
 
 /* The next ready task; NULL when there is none or the batch is used up. */
 static inline struct task *ready_pop(struct loop *loop)
 {
-    struct node *n = loop->ready.next;
+    struct node *n = loop->ready.first;
 
-    if (n == &loop->ready || loop->batch_left <= 0)
+    if (n == NULL || loop->batch_left <= 0)
         return NULL;
-    if (unlikely(loop->permute))
-        n = ready_pick(loop);
-    list_remove(n);
-    loop->ready_count--;
     loop->batch_left--;
+    if (unlikely(loop->permute))
+        return container_of(ready_pick(loop), struct task, link);
+    loop->ready.first = n->next;
+    if (n->next == NULL)
+        loop->ready.last = &loop->ready.first;
     return container_of(n, struct task, link);
 }
 
@@ -70,6 +71,21 @@ static void fiber_bind(struct loop *loop, struct fiber *fiber, struct task *task
     error_slot = &fiber->chain;
 }
 
+/* A fiber without a task: kept warm for the next one, or, beyond what is kept,
+ * set aside to be freed from the loop's stack. */
+static void fiber_retire(struct loop *loop, struct fiber *fiber)
+{
+    struct fiber **list = &loop->idle_fibers;
+
+    fiber->task = NULL;
+    if (unlikely(loop->idle_fiber_count >= RT_FIBERS_KEPT))
+        list = &loop->surplus_fibers;
+    else
+        loop->idle_fiber_count++;
+    fiber->next_idle = *list;
+    *list = fiber;
+}
+
 /* The end of a fiber's task: on to the next. Never returns to a caller. */
 static void fiber_main(void *arg)
 {
@@ -83,9 +99,10 @@ static void fiber_main(void *arg)
 
         task_run(fiber);
         loop = loop_current;
-        if (fiber->own.chunks)
+        if (unlikely(fiber->own.chunks != NULL))
             arena_reset(&fiber->own);
-        stack_sample(&loop->stacks, fiber->stack_low, FIBER_KEEP_BYTES);
+        if (unlikely(++loop->stacks.releases % STACK_SAMPLE_EVERY == 0))
+            stack_sample(&loop->stacks, fiber->stack_low, FIBER_KEEP_BYTES);
         next = ready_pop(loop);
         while (next && next->state == TASK_QUEUED && task_is_late(next, &code)) {
             task_end_queued(next, code);
@@ -95,9 +112,7 @@ static void fiber_main(void *arg)
             fiber_bind(loop, fiber, next);
             continue;
         }
-        fiber->task = NULL;
-        list_push_front(&loop->idle_fibers, &fiber->idle);
-        loop->idle_fiber_count++;
+        fiber_retire(loop, fiber);
         if (next) {
             struct fiber *to = next->fiber;
 
@@ -128,7 +143,6 @@ static struct fiber *fiber_new(struct loop *loop)
     fiber = (struct fiber *)((uintptr_t)top & ~(uintptr_t)63);
     memset(fiber, 0, sizeof(*fiber));
     fiber->stack_low = low;
-    list_init(&fiber->idle);
     arena_init(&fiber->own, &loop->arenas);
     context_make(&fiber->context, low, (char *)fiber, fiber_main, fiber);
     return fiber;
@@ -143,41 +157,53 @@ static void fiber_free(struct loop *loop, struct fiber *fiber)
 }
 
 /* The warmest idle fiber, or a new one; NULL without memory or budget. */
-static struct fiber *fiber_take(struct loop *loop)
+static inline struct fiber *fiber_take(struct loop *loop)
 {
-    struct node *n = list_pop(&loop->idle_fibers);
+    struct fiber *fiber = loop->idle_fibers;
 
-    if (unlikely(n == NULL))
+    if (unlikely(fiber == NULL))
         return fiber_new(loop);
+    loop->idle_fibers = fiber->next_idle;
     loop->idle_fiber_count--;
-    return container_of(n, struct fiber, idle);
+    return fiber;
+}
+
+/* A fiber for a task that has not started, or NULL when it ended instead. */
+static struct fiber *fiber_start(struct loop *loop, struct task *task)
+{
+    struct fiber *fiber;
+    int code;
+
+    if (task_is_late(task, &code)) {
+        task_end_queued(task, code);
+        return NULL;
+    }
+    fiber = fiber_take(loop);
+    if (likely(fiber != NULL))
+        fiber_bind(loop, fiber, task);
+    else
+        task_end_queued(task, WEIR_EBUDGET);
+    return fiber;
 }
 
 /* Pick the next task and return the fiber to jump to; NULL: to the loop. */
-static struct fiber *next_fiber(struct loop *loop)
+static inline struct fiber *next_fiber(struct loop *loop)
 {
-    for (;;) {
+    struct fiber *to = NULL;
+
+    while (to == NULL) {
         struct task *next = ready_pop(loop);
-        struct fiber *to;
-        int code;
 
         if (!next)
             return NULL;
-        if (next->state != TASK_QUEUED) {
+        if (next->state == TASK_QUEUED) {
+            to = fiber_start(loop, next);
+        } else {
             next->state = TASK_RUNNING;
-            return next->fiber;
+            to = next->fiber;
         }
-        if (task_is_late(next, &code)) {
-            task_end_queued(next, code);
-            continue;
-        }
-        to = fiber_take(loop);
-        if (likely(to != NULL)) {
-            fiber_bind(loop, to, next);
-            return to;
-        }
-        task_end_queued(next, WEIR_EBUDGET);
     }
+    return to;
 }
 
 /* The current task is parked, or queued as ready: leave its stack until it is
@@ -225,6 +251,17 @@ static void loop_jump(struct loop *loop, struct fiber *to)
     }
 }
 
+static void fibers_free(struct loop *loop, struct fiber **list)
+{
+    struct fiber *fiber, *next;
+
+    for (fiber = *list; fiber; fiber = next) {
+        next = fiber->next_idle;
+        fiber_free(loop, fiber);
+    }
+    *list = NULL;
+}
+
 void fiber_run_tasks(struct loop *loop)
 {
     struct fiber *to;
@@ -235,13 +272,8 @@ void fiber_run_tasks(struct loop *loop)
         loop_jump(loop, to);
     loop->current = NULL;
     error_slot = NULL;
-    while (unlikely(loop->idle_fiber_count > RT_FIBERS_KEPT)) {
-        struct node *coldest = loop->idle_fibers.prev;
-
-        list_remove(coldest);
-        loop->idle_fiber_count--;
-        fiber_free(loop, container_of(coldest, struct fiber, idle));
-    }
+    if (unlikely(loop->surplus_fibers != NULL))
+        fibers_free(loop, &loop->surplus_fibers);
 }
 
 int weir_on_loop_stack(weir_fn *fn, void *arg)
@@ -261,9 +293,7 @@ int weir_on_loop_stack(weir_fn *fn, void *arg)
 
 void fiber_cache_done(struct loop *loop)
 {
-    struct node *n;
-
-    while ((n = list_pop(&loop->idle_fibers)) != NULL)
-        fiber_free(loop, container_of(n, struct fiber, idle));
+    fibers_free(loop, &loop->idle_fibers);
+    fibers_free(loop, &loop->surplus_fibers);
     loop->idle_fiber_count = 0;
 }

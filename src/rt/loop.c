@@ -189,7 +189,7 @@ int weir_submit(uint32_t index, weir_fn *fn, void *arg)
 
 bool loop_quiet(struct loop *loop)
 {
-    return list_empty(&loop->ready) && list_empty(&loop->deferred) &&
+    return ready_empty(loop) && list_empty(&loop->deferred) &&
            atomic_load_explicit(&loop->inbox, memory_order_relaxed) == NULL;
 }
 
@@ -234,11 +234,11 @@ void loop_turn(struct loop *loop, bool may_wait)
     loop_take_requests(loop);
     wheel_advance(&loop->wheel, loop->now_ns);
     loop_run_deferred(loop);
-    while (!list_empty(&loop->ready)) {
+    while (!ready_empty(loop)) {
         fiber_run_tasks(loop);
         loop_run_deferred(loop);
         loop_run_messages(loop);
-        if (list_empty(&loop->ready))
+        if (ready_empty(loop))
             return;
         loop->now_ns = loop->ops->now_ns(loop);
         if (loop->now_ns - began_ns >= RT_TURN_NS || loop->permute)
@@ -297,9 +297,8 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
     loop->index = index;
     loop->ops = ops;
     loop->backend = backend;
-    list_init(&loop->ready);
+    loop->ready.last = &loop->ready.first;
     list_init(&loop->deferred);
-    list_init(&loop->idle_fibers);
     list_init(&loop->stop_hooks);
     timer_init(&loop->grace, loop_grace_over);
     pthread_mutex_init(&loop->submit_lock, NULL);

@@ -99,7 +99,7 @@ struct fiber {
     struct wait *wait;   /* while PARKED */
     struct arena *arena; /* the current one; may be own */
     struct arena own;
-    struct node idle;    /* in the loop's cache of fibers */
+    struct fiber *next_idle; /* in the loop's cache */
     char *stack_low;
     weir_fn *fn;
     void *arg;
@@ -148,6 +148,12 @@ struct scope {
     void *ended_arg;
 };
 
+/* Tasks that are ready, linked by link.next alone: a queue is all it takes, as a
+ * ready task is never taken out of turn. */
+struct ready {
+    struct node *first, **last;
+};
+
 struct submission {
     weir_fn *fn;
     void *arg;
@@ -156,13 +162,12 @@ struct submission {
 struct loop {
     struct fiber *current;  /* the running task's, or NULL on the loop's stack */
     int64_t now_ns;
-    struct node ready;      /* tasks, by link */
-    uint32_t ready_count;
+    struct ready ready;
     int32_t batch_left;     /* tasks that may still run before the loop's turn */
     struct context context; /* the loop's own stack */
     struct node deferred;
     struct wheel wheel;
-    struct node idle_fibers;
+    struct fiber *idle_fibers, *surplus_fibers;
     uint32_t idle_fiber_count;
     struct stacks stacks;
     struct slab tasks, scopes, extras;
@@ -224,12 +229,23 @@ bool loop_finished(struct loop *loop);
 void loop_end(struct loop *loop, uint32_t grace_ms);
 void loop_run(struct loop *loop);
 
+static inline bool ready_empty(const struct loop *loop)
+{
+    return loop->ready.first == NULL;
+}
+
+static inline void ready_push(struct loop *loop, struct task *task)
+{
+    task->link.next = NULL;
+    *loop->ready.last = &task->link;
+    loop->ready.last = &task->link.next;
+}
+
 /* fiber.c */
 struct fiber *fiber_current(void);
 void fiber_run_tasks(struct loop *loop);  /* on the loop's stack: one batch */
 void fiber_yield_to_next(struct loop *loop);
 void fiber_cache_done(struct loop *loop);
-void ready_push(struct loop *loop, struct task *task);
 
 /* task.c */
 struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *site);

@@ -53,6 +53,12 @@ struct scope *scope_find(weir_scope handle)
 {
     struct loop *loop = loop_current;
 
+    if (likely(loop && loop->current)) { /* most often it is the innermost one */
+        struct scope *scope = loop->current->scope;
+
+        if (scope->head.slot == handle.slot && scope->head.generation == handle.generation)
+            return scope;
+    }
     return loop ? slab_find(&loop->scopes, handle.slot, handle.generation) : NULL;
 }
 
@@ -323,15 +329,14 @@ void scope_child_ended(struct scope *scope, struct task *task, struct chain *cha
 
     if (task)
         scope->live--;
-    if (likely(rc >= 0) || (task && task->flags & TASK_OPTIONAL))
-        chain_free(chain);
-    else
+    if (unlikely(rc < 0) && !(task && task->flags & TASK_OPTIONAL))
         scope_child_failed(scope, task, rc, chain);
-    if (scope->live == 0 && scope->flags & SCOPE_SPAWNED) {
+    else if (unlikely(chain != NULL))
+        chain_free(chain);
+    if (scope->live == 0 && scope->flags & SCOPE_SPAWNED)
         scope_end_spawned(scope);
-        return;
-    }
-    scope_wake_waiters(scope);
+    else
+        scope_wake_waiters(scope);
 }
 
 /* Wait for every child; nothing ends this wait but their ends. */

@@ -23,7 +23,6 @@
 #define PAGE_BYTES 4096
 #define HUGE_BYTES (2u << 20)
 #define STACK_ACCOUNTED_BYTES (2 * PAGE_BYTES)
-#define STACK_SAMPLE_EVERY 64
 #define STACK_CANARY 0x5eed1e55ca11ab1eull
 #define MADV_GUARD_INSTALL_ 102 /* linux/mman.h, since 6.13 */
 #define MAPS_DEFAULT 65530
@@ -186,8 +185,6 @@ void stack_sample(struct stacks *stacks, char *low, size_t keep_bytes)
     size_t pages = stacks->stack_bytes / PAGE_BYTES, keep = keep_bytes / PAGE_BYTES;
     size_t deep = 0;
 
-    if (++stacks->releases % STACK_SAMPLE_EVERY != 0)
-        return;
     for (size_t first = 1; first < pages && deep == 0; first += sizeof(resident)) {
         size_t count = pages - first < sizeof(resident) ? pages - first : sizeof(resident);
 

@@ -17,6 +17,7 @@
 
 #define STACK_BYTES_DEFAULT 262144
 #define STACKS_IN_SLAB 64
+#define STACK_SAMPLE_EVERY 256 /* ends of tasks between two looks at a depth */
 
 enum stack_guard { STACK_GUARD_INSTALL, STACK_GUARD_PROTECT, STACK_GUARD_SLAB };
 
@@ -44,8 +45,8 @@ void stacks_done(struct stacks *stacks);
 char *stack_take(struct stacks *stacks);
 /* Give a stack's pages back to the kernel and keep its place. */
 void stack_give(struct stacks *stacks, char *low);
-/* A task on this stack has ended: now and then measure how deep it went, and
- * give back what lies deeper than keep_bytes. */
+/* A task on this stack has ended: measure how deep it went, and give back what
+ * lies deeper than keep_bytes. Costs a system call: for a sample of the ends. */
 void stack_sample(struct stacks *stacks, char *low, size_t keep_bytes);
 /* Is the canary of a stack in the SLAB form intact? True for other forms. */
 bool stack_intact(const struct stacks *stacks, const char *low);

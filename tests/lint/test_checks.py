@@ -158,6 +158,8 @@ SAMPLES = {
         ("null", changed("src/base/count.c", "    return last + 1;",
                          "    int *p = 0;\n\n    return *p + last;"),
          "src/base/count.c:8", "null pointer"),
+        ("forgotten", {"src/base/spare.c": "/* A source that nothing builds. */\n"},
+         "src/base/spare.c:1", "no build list"),
     ],
 }
 

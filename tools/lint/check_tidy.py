@@ -3,6 +3,7 @@ configuration changes."""
 
 import concurrent.futures
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -19,6 +20,14 @@ def shared_hash(tree):
     for path in tree.files(".h", ".clang-tidy", "CMakeLists.txt", ".cmake"):
         digest.update(path.encode() + tree.text(path).encode())
     return digest
+
+
+def built(tree):
+    """The sources that the build knows, relative to the tree."""
+    with open(os.path.join(compilers.folder(tree, "clang"), "compile_commands.json"),
+              encoding="utf-8") as file:
+        return {os.path.relpath(os.path.realpath(entry["file"]), os.path.realpath(tree.root))
+                for entry in json.load(file)}
 
 
 def examine(tree, source, stamps, digest):
@@ -51,6 +60,11 @@ def check(tree):
     os.makedirs(stamps, exist_ok=True)
     digest = shared_hash(tree)
     sources = tree.files(".c", under=("src/", "cmd/", "examples/"))
+    known = built(tree)
+    for source in sources:
+        if source not in known:
+            yield Finding(source, 1, "no build list names it", "add it to its folder's CMakeLists.txt")
+    sources = [source for source in sources if source in known]
     seen = set()
     with concurrent.futures.ThreadPoolExecutor(compilers.jobs()) as pool:
         for findings in pool.map(lambda s: examine(tree, s, stamps, digest), sources):

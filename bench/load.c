@@ -27,6 +27,7 @@ enum {
     ANSWER_MAX = 32768,
     EVENTS_MAX = 256,
     SLOW_SECONDS = 5,
+    WARM_SECONDS_MAX = 30,
     BUCKETS = 64 * 16, /* latencies: 16 to each power of two of nanoseconds */
 };
 
@@ -284,12 +285,30 @@ static void load_start(struct load *l)
             die("first request");
 }
 
+/* Runs for the time asked, and on until each connection has had two answers on average: before
+ * that the server still opens what it will keep. */
+static void load_warm_up(struct load *l)
+{
+    uint64_t start = now_ns(), end = start + (uint64_t)(l->warmup * 1e9);
+
+    load_run_until(l, end);
+    while (l->requests < 2ull * l->connections) {
+        if (now_ns() - start > WARM_SECONDS_MAX * 1000000000ull) {
+            fprintf(stderr, "load: %llu answers to %u connections in %d s: too slow to measure\n",
+                    (unsigned long long)l->requests, l->connections, WARM_SECONDS_MAX);
+            exit(1);
+        }
+        end += 100000000;
+        load_run_until(l, end);
+    }
+}
+
 static void load_measure(struct load *l)
 {
-    uint64_t start = now_ns(), cpu, own;
+    uint64_t start, cpu, own;
     double seconds, busy;
 
-    load_run_until(l, start + (uint64_t)(l->warmup * 1e9));
+    load_warm_up(l);
     l->requests = 0;
     memset(l->latency, 0, sizeof l->latency);
     start = now_ns();

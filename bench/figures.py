@@ -1,0 +1,81 @@
+"""The figures: what each says, in what unit, and what it must reach.
+
+A figure without a limit is there to be compared with: the same job in another stack, measured in
+the same run.
+"""
+from dataclasses import dataclass
+
+
+class Unmeasured(Exception):
+    """Why a figure could not be measured."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    group: str  # figures of a group are measured together
+    unit: str
+    limit: float | None
+    at_least: bool
+    question: str
+
+    def holds(self, value):
+        if self.limit is None:
+            return None
+        return value >= self.limit if self.at_least else value <= self.limit
+
+
+def at_most(limit, name, group, unit, question):
+    return Figure(name, group, unit, limit, False, question)
+
+
+def at_least(limit, name, group, unit, question):
+    return Figure(name, group, unit, limit, True, question)
+
+
+def compared(name, group, unit, question):
+    return Figure(name, group, unit, None, False, question)
+
+
+FIGURES = [
+    at_most(4, "switch_2_tasks", "micro", "ns", "bare switch between 2 tasks"),
+    at_most(12, "switch_10000_tasks", "micro", "ns", "bare switch over 10,000 tasks"),
+    at_most(15, "switch_scheduler", "micro", "ns", "switch through the scheduler"),
+    at_most(60, "spawn_run_join", "micro", "ns", "start, run and join a task, warm stack"),
+    compared("go_spawn_run_join", "micro", "ns", "the same with a goroutine"),
+    at_most(15, "chan_send_recv", "micro", "ns", "send and receive, loop-local, uncontended"),
+    compared("go_chan_send_recv", "micro", "ns", "the same with a buffered Go channel"),
+    at_most(4.6, "parked_task_bytes", "micro", "KiB",
+            "parked task with page tables, from its entry function, at 100,000"),
+    at_most(8.6, "parked_read_bytes", "micro", "KiB",
+            "parked task with page tables, in a stream read, at 100,000"),
+    at_least(0.8, "h1_head_parse", "micro", "GB/s",
+             "HTTP/1.1 heads of 64 browser requests, all checks, scalar"),
+    at_most(1.2, "plaintext_vs_raw", "plaintext", "x",
+            "plaintext, 64 connections: CPU a request against a raw epoll responder"),
+    compared("plaintext_cpu_weir", "plaintext", "us", "CPU a request: weir"),
+    compared("plaintext_cpu_raw", "plaintext", "us", "CPU a request: raw epoll responder in C"),
+    compared("plaintext_cpu_axum", "plaintext", "us", "CPU a request: axum"),
+    compared("plaintext_cpu_go", "plaintext", "us", "CPU a request: Go net/http"),
+    at_most(0, "plaintext_heap_allocations", "heap", "calls",
+            "calls to the general heap a warm plaintext request"),
+    at_most(0, "json_heap_allocations", "heap", "calls",
+            "calls to the general heap a warm JSON request"),
+    at_most(512, "idle_connection_bytes", "idle", "bytes",
+            "user memory of an idle keep-alive connection, at 10,000"),
+    at_most(0.7, "gateway_vs_axum", "gateway", "x",
+            "aggregate of ten parts, 1,000 clients: CPU a request against axum + reqwest"),
+    at_most(0, "gateway_errors", "gateway", "errors",
+            "requests that failed, were slow, not 200 or not the same ten parts"),
+    compared("gateway_cpu_weir", "gateway", "us", "CPU an aggregate: weir"),
+    compared("gateway_cpu_axum", "gateway", "us", "CPU an aggregate: axum + reqwest"),
+    compared("gateway_cpu_go", "gateway", "us", "CPU an aggregate: Go net/http"),
+]
+
+# Measured only with --all: far slower, and they need node and a Python environment.
+SLOW_PEERS = [
+    compared("plaintext_cpu_fastify", "plaintext", "us", "CPU a request: Fastify"),
+    compared("plaintext_cpu_fastapi", "plaintext", "us", "CPU a request: FastAPI"),
+    compared("gateway_cpu_fastify", "gateway", "us", "CPU an aggregate: Fastify + undici"),
+    compared("gateway_cpu_fastapi", "gateway", "us", "CPU an aggregate: FastAPI + aiohttp"),
+]

@@ -46,8 +46,11 @@ static bool address_ok(int family, weir_str text)
  * is not a name (RFC 3986, section 3.2.2: first match wins; URL Standard). */
 static bool ends_in_number(weir_str host)
 {
-    size_t i = host.len;
+    size_t i;
 
+    if (host.ptr[host.len - 1] == '.')
+        host.len--;
+    i = host.len;
     while (i > 0 && is_digit(host.ptr[i - 1]))
         i--;
     return i < host.len && (i == 0 || host.ptr[i - 1] == '.');
@@ -62,17 +65,20 @@ static bool name_ok(weir_str host)
 
 int http_authority_parse(weir_str text, weir_str *ret_host, uint16_t *ret_port)
 {
-    const char *end = text.ptr + text.len, *stop;
+    const char *end, *stop;
     uint16_t port = 0;
 
-    if (text.len && text.ptr[0] == '[') {
+    if (text.len == 0)
+        return -EINVAL;
+    end = text.ptr + text.len;
+    if (text.ptr[0] == '[') {
         stop = memchr(text.ptr, ']', text.len);
         if (!stop || !address_ok(AF_INET6, weir_str_from(text.ptr + 1,
                                                          (size_t)(stop - text.ptr - 1))))
             return -EINVAL;
         stop++;
     } else {
-        stop = text.len ? scan_while(text.ptr, end, SCAN_HOST) : text.ptr;
+        stop = scan_while(text.ptr, end, SCAN_HOST);
         if (!name_ok(weir_str_from(text.ptr, (size_t)(stop - text.ptr))))
             return -EINVAL;
     }

@@ -5,7 +5,7 @@
 #include "http/scan.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "field_hash.py computes its table for little-endian machines"
+#error "tools/field_hash.py computes its table for little-endian machines"
 #endif
 
 _Static_assert(HTTP_FIELD_ID_COUNT <= UINT8_MAX, "an id is kept in one byte");

@@ -2,7 +2,7 @@
 """Write field_hash.inc: a perfect hash of the known field names in names.h, and
 those names in lower case.
 
-Run it in this folder after a change of HTTP_FIELDS. The hash takes the first and
+Run it in src/http after a change of HTTP_FIELDS. The hash takes the first and
 the last four bytes of a name in lower case, and its length (see field_find.h)."""
 import random
 import re
@@ -31,7 +31,7 @@ while True:
         break
 
 with open("field_hash.inc", "w") as f:
-    f.write("/* Written by field_hash.py from names.h; do not edit. */\n")
+    f.write("/* Written by tools/field_hash.py from names.h; do not edit. */\n")
     f.write(f"#define FIELD_HASH_BITS {SLOTS_LOG2}\n")
     f.write(f"#define FIELD_HASH_M1 0x{m1:08x}u\n#define FIELD_HASH_M2 0x{m2:08x}u\n")
     f.write("#define FIELD_HASH_SLOTS \\\n")

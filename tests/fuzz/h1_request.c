@@ -1,0 +1,18 @@
+/* Request heads: cutting the input at any points gives the same outcome, told as
+ * text, as giving it whole. The first byte chooses the limits. */
+#include "h1_seed.h"
+#include "support/h1_run.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct h1_run run = { .what = H1_RUN_REQUEST };
+
+    if (size == 0)
+        return 0;
+    if (data[0] & 1)
+        run.limits = (struct http_limits){ .head_bytes = 64, .target_bytes = 8, .fields = 3 };
+    h1_run_random(&run, weir_str_from((const char *)data + 1, size - 1), h1_seed(data, size));
+    return 0;
+}

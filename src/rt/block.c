@@ -4,8 +4,10 @@
  * caller is parked until the job has ended, or was taken out of the queue before
  * a thread began it. So a job needs no memory, and can't be lost.
  *
- * Invariants: a job is in the queue, or started, or neither; queued never
- * exceeds queue_max; a started job is always reported by one message. */
+ * Invariants: a job is in the queue, or started, or neither; jobs in the queue
+ * and running never exceed queue_max + threads_max, so that no more than
+ * queue_max wait once the threads have woken; a started job is always reported
+ * by one message. */
 #include "base/alloc.h"
 #include "rt/loop.h"
 
@@ -13,7 +15,8 @@ struct pool {
     pthread_mutex_t lock;
     pthread_cond_t work;
     struct node jobs;
-    uint32_t queued, queue_max, idle;
+    uint32_t queued, queue_max;
+    uint32_t running;
     uint32_t threads, threads_max;
     bool closing;
     pthread_t *ids;
@@ -55,18 +58,18 @@ static void *pool_thread(void *arg)
         if (!n) {
             if (pool.closing)
                 break;
-            pool.idle++;
             pthread_cond_wait(&pool.work, &pool.lock);
-            pool.idle--;
             continue;
         }
         job = container_of(n, struct block_job, link);
         pool.queued--;
+        pool.running++;
         job->started = true;
         pthread_mutex_unlock(&pool.lock);
         block_run(job);
         loop_post(job->loop, &job->message);
         pthread_mutex_lock(&pool.lock);
+        pool.running--;
     }
     pthread_mutex_unlock(&pool.lock);
     return NULL;
@@ -82,7 +85,7 @@ int block_pool_open(uint32_t threads, uint32_t queue_max)
     list_init(&pool.jobs);
     pool.threads_max = threads;
     pool.queue_max = queue_max;
-    pool.queued = pool.idle = pool.threads = 0;
+    pool.queued = pool.running = pool.threads = 0;
     pool.closing = false;
     return 0;
 }
@@ -101,10 +104,10 @@ void block_pool_close(void)
     pthread_mutex_destroy(&pool.lock);
 }
 
-/* With the lock held: another thread, when all are busy and there may be more. */
+/* With the lock held: another thread, when all have work and there may be more. */
 static bool pool_grow(void)
 {
-    if (pool.idle > pool.queued || pool.threads == pool.threads_max)
+    if (pool.running + pool.queued < pool.threads || pool.threads == pool.threads_max)
         return pool.threads > 0;
     if (pthread_create(&pool.ids[pool.threads], NULL, pool_thread, NULL) == 0)
         pool.threads++;
@@ -116,9 +119,9 @@ static int pool_submit(struct block_job *job)
     int rc = 0;
 
     pthread_mutex_lock(&pool.lock);
-    if (pool.queued >= pool.queue_max)
-        rc = weir_fail(-EBUSY, "the blocking pool is busy and %u calls wait for it",
-                       pool.queued);
+    if (pool.running + pool.queued >= pool.threads_max + pool.queue_max)
+        rc = weir_fail(-EBUSY, "all %u threads of the blocking pool are busy, and %u calls wait",
+                       pool.threads_max, pool.queue_max);
     else if (!pool_grow())
         rc = weir_fail(-EBUSY, "no thread could be started for the blocking pool");
     if (rc == 0) {

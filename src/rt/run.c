@@ -332,7 +332,8 @@ int weir_run_opt(weir_fn *fn, void *arg, const weir_run_opts *opts)
     free_loops();
     loop_current = NULL;
     error_slot = NULL;
-    if (rc == 0 && runtime.chain)
+    chain_thread_done();
+    if (runtime.chain)
         chain_set(runtime.chain);
     return rc < 0 ? rc : runtime.rc;
 }

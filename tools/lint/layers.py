@@ -7,7 +7,7 @@ BESIDE = {frozenset(("data", "flow"))}
 
 PUBLIC = {
     "export": "base", "error": "base", "str": "base", "time": "base",
-    "type": "type", "json": "type",
+    "type": "type", "value": "type", "json": "type",
     "run": "rt", "scope": "rt", "chan": "rt", "sync": "rt", "sim": "rt",
     "log": "obs", "metrics": "obs",
     "addr": "net", "stream": "net", "listen": "net",

@@ -6,7 +6,7 @@ from figures import Unmeasured
 from process import Process, cores, needed
 
 CLIENTS = 1000
-CALL_SECONDS = 5
+CALL_SECONDS = 10
 PATH = "/items/42"
 
 
@@ -70,7 +70,7 @@ def measure(context):
                  context.folder) as services:
         services.wait_for(lambda: services.log.read_text().endswith("\n"), "no ports were told")
         found = entries(context, services.log.read_text().split())
-        run_rounds(context, found, Job("/api/all", CLIENTS, context.seconds + 1, 2, check))
+        run_rounds(context, found, Job("/api/all", CLIENTS, context.seconds + 2, 2, check))
         services.check()
     values, faults = costs(found, "gateway_cpu_")
     mine = found[0]

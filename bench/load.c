@@ -26,7 +26,7 @@
 enum {
     ANSWER_MAX = 32768,
     EVENTS_MAX = 256,
-    SLOW_SECONDS = 5,
+    SLOW_SECONDS = 10,
     WARM_SECONDS_MAX = 30,
     BUCKETS = 64 * 16, /* latencies: 16 to each power of two of nanoseconds */
 };

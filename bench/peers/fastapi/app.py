@@ -19,7 +19,7 @@ async def lifespan(_):
     global client
     client = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0),
-        timeout=aiohttp.ClientTimeout(total=5),
+        timeout=aiohttp.ClientTimeout(total=10),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
     yield

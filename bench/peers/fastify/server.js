@@ -10,7 +10,7 @@ const services = given.map((arg) => {
   return {
     key: JSON.stringify(arg.slice(0, at)),
     path: url.pathname + url.search,
-    pool: new Pool(url.origin, { connections: 1000, headersTimeout: 5000, bodyTimeout: 5000 }),
+    pool: new Pool(url.origin, { connections: 1000, headersTimeout: 10000, bodyTimeout: 10000 }),
   };
 });
 const app = Fastify({ logger: false });

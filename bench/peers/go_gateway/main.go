@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-const callTimeout = 5 * time.Second
+const callTimeout = 10 * time.Second
 
 type service struct {
 	name, url string

@@ -10,9 +10,9 @@ PUBLIC = {
     "type": "type", "value": "type", "json": "type",
     "run": "rt", "scope": "rt", "chan": "rt", "sync": "rt", "sim": "rt",
     "log": "obs", "metrics": "obs",
-    "addr": "net", "stream": "net", "listen": "net",
+    "addr": "net", "address": "net", "stream": "net", "listen": "net",
     "pool": "guard", "breaker": "guard",
-    "http": "http", "server": "http", "client": "http",
+    "http": "http", "exchange": "http", "server": "http", "client": "http", "fetch": "http",
     "app": "web", "weir": "web",
 }
 

@@ -24,14 +24,22 @@ static const char *const agents[] = {
 };
 
 static const char *const paths[] = {
-    "/", "/index.html", "/api/v2/users/%d/orders?limit=20&offset=%d", "/static/app.%08x.js",
-    "/images/2024/06/banner-%d.webp", "/search?q=fly%%20fishing&page=%d&lang=en",
-    "/favicon.ico", "/blog/how-to-tie-a-%d-knot/#", "/cart/items/%d", "/css/site.min.css?v=%x",
+    "/",
+    "/index.html",
+    "/api/v2/users/%d/orders?limit=20&offset=%d",
+    "/static/app.%08x.js",
+    "/images/2024/06/banner-%d.webp",
+    "/search?q=fly%%20fishing&page=%d&lang=en",
+    "/favicon.ico",
+    "/blog/how-to-tie-a-%d-knot/#",
+    "/cart/items/%d",
+    "/css/site.min.css?v=%x",
 };
 
 static const char *const accepts[] = {
     "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
-    "*/*", "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+    "*/*",
+    "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
     "application/json, text/plain, */*",
 };
 
@@ -53,12 +61,15 @@ static size_t make_request(char *text, size_t size, unsigned i)
         n += (size_t)snprintf(text + n, size - n,
                               "sec-ch-ua: \"Chromium\";v=\"126\", \"Not-A.Brand\";v=\"%u\"\r\n"
                               "sec-ch-ua-mobile: ?0\r\nsec-ch-ua-platform: \"Windows\"\r\n"
-                              "Upgrade-Insecure-Requests: 1\r\n", i % 90);
+                              "Upgrade-Insecure-Requests: 1\r\n",
+                              i % 90);
     n += (size_t)snprintf(text + n, size - n, "User-Agent: %s\r\nAccept: %s\r\n", agents[i % 4],
                           accepts[i / 4 % 4]);
     if (i % 13 == 5)
-        n += (size_t)snprintf(text + n, size - n, "Content-Type: application/json\r\n"
-                              "Content-Length: %u\r\nOrigin: https://www.example.com\r\n", i * 3);
+        n += (size_t)snprintf(text + n, size - n,
+                              "Content-Type: application/json\r\n"
+                              "Content-Length: %u\r\nOrigin: https://www.example.com\r\n",
+                              i * 3);
     n += (size_t)snprintf(text + n, size - n,
                           "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: %s\r\n"
                           "Sec-Fetch-Dest: %s\r\nReferer: https://www%u.example.com/p/%u?x=%x\r\n"
@@ -66,12 +77,15 @@ static size_t make_request(char *text, size_t size, unsigned i)
                           "Accept-Language: en-US,en;q=0.9,de;q=0.%u\r\n",
                           modes[i % 4], dests[i / 2 % 4], i % 5, i * 31, i * 2654435761u, i % 9);
     if (i % 3 == 1)
-        n += (size_t)snprintf(text + n, size - n, "If-None-Match: W/\"%x-%x\"\r\n"
+        n += (size_t)snprintf(text + n, size - n,
+                              "If-None-Match: W/\"%x-%x\"\r\n"
                               "If-Modified-Since: Tue, 18 Jun 2024 08:%02u:37 GMT\r\n",
                               i * 40503u, i * 2654435761u, i % 60);
     if (i % 7 == 2)
-        n += (size_t)snprintf(text + n, size - n, "X-Requested-With: XMLHttpRequest\r\n"
-                              "X-CSRF-Token: %08x%08x\r\n", i * 2654435761u, i * 40503u);
+        n += (size_t)snprintf(text + n, size - n,
+                              "X-Requested-With: XMLHttpRequest\r\n"
+                              "X-CSRF-Token: %08x%08x\r\n",
+                              i * 2654435761u, i * 40503u);
     n += (size_t)snprintf(text + n, size - n, "Cookie: sid=%08x%08x; theme=%s; _ga=GA1.2.%u.%u",
                           i * 2246822519u, i * 3266489917u, i & 1 ? "dark" : "light",
                           i * 668265263u, i * 374761393u);

@@ -73,8 +73,8 @@ int http_authority_parse(weir_str text, weir_str *ret_host, uint16_t *ret_port)
     end = text.ptr + text.len;
     if (text.ptr[0] == '[') {
         stop = memchr(text.ptr, ']', text.len);
-        if (!stop || !address_ok(AF_INET6, weir_str_from(text.ptr + 1,
-                                                         (size_t)(stop - text.ptr - 1))))
+        if (!stop ||
+            !address_ok(AF_INET6, weir_str_from(text.ptr + 1, (size_t)(stop - text.ptr - 1))))
             return -EINVAL;
         stop++;
     } else {

@@ -97,7 +97,8 @@ void h1_body_init(struct h1_body *body, const struct http_head *head,
                   const struct http_limits *limits, uint64_t max_bytes)
 {
     static const struct http_limits defaults;
-    static const uint8_t begin[] = { [HTTP_BODY_NONE] = DONE, [HTTP_BODY_LENGTH] = LENGTH,
+    static const uint8_t begin[] = { [HTTP_BODY_NONE] = DONE,
+                                     [HTTP_BODY_LENGTH] = LENGTH,
                                      [HTTP_BODY_CHUNKED] = SIZE,
                                      [HTTP_BODY_UNTIL_CLOSE] = CLOSE };
 
@@ -171,18 +172,12 @@ static enum rule step_ext(struct h1_body *b, char c)
     if (b->ext_left-- == 0)
         return RULE_EXT_LIMIT;
     switch (b->state) {
-    case EXT:
-        return token ? to(b, EXT_NAME) : RULE_EXT;
-    case EXT_NAME:
-        return token ? RULE_NONE : c == '=' ? to(b, EXT_EQUAL) : step_ext_end(b, c);
-    case EXT_EQUAL:
-        return token ? to(b, EXT_TOKEN) : c == '"' ? to(b, EXT_QUOTED) : RULE_EXT;
-    case EXT_TOKEN:
-        return token ? RULE_NONE : step_ext_end(b, c);
-    case EXT_AFTER:
-        return step_ext_end(b, c);
-    default:
-        return step_quoted(b, c);
+    case EXT: return token ? to(b, EXT_NAME) : RULE_EXT;
+    case EXT_NAME: return token ? RULE_NONE : c == '=' ? to(b, EXT_EQUAL) : step_ext_end(b, c);
+    case EXT_EQUAL: return token ? to(b, EXT_TOKEN) : c == '"' ? to(b, EXT_QUOTED) : RULE_EXT;
+    case EXT_TOKEN: return token ? RULE_NONE : step_ext_end(b, c);
+    case EXT_AFTER: return step_ext_end(b, c);
+    default: return step_quoted(b, c);
     }
 }
 
@@ -244,16 +239,11 @@ static enum rule step_trailer(struct h1_body *b, char c)
     if (b->trailer_left-- == 0)
         return RULE_TRAILER_LIMIT;
     switch (b->state) {
-    case LINE:
-        return step_line(b, c);
-    case NAME:
-        return step_name(b, c);
-    case VALUE:
-        return c == '\r' ? to(b, VALUE_LF) : scan_value_byte(c) ? RULE_NONE : RULE_VALUE;
-    case VALUE_LF:
-        return c == '\n' ? to(b, LINE) : RULE_LINE_LF;
-    default:
-        return c == '\n' ? to(b, DONE) : RULE_LINE_LF;
+    case LINE: return step_line(b, c);
+    case NAME: return step_name(b, c);
+    case VALUE: return c == '\r' ? to(b, VALUE_LF) : scan_value_byte(c) ? RULE_NONE : RULE_VALUE;
+    case VALUE_LF: return c == '\n' ? to(b, LINE) : RULE_LINE_LF;
+    default: return c == '\n' ? to(b, DONE) : RULE_LINE_LF;
     }
 }
 
@@ -261,21 +251,16 @@ static enum rule step(struct h1_body *b, char c)
 {
     switch (b->state) {
     case SIZE:
-    case DIGITS:
-        return step_size(b, c);
-    case SIZE_LF:
-        return step_size_lf(b, c);
+    case DIGITS: return step_size(b, c);
+    case SIZE_LF: return step_size_lf(b, c);
     case DATA_CR:
-    case DATA_LF:
-        return step_data_end(b, c);
+    case DATA_LF: return step_data_end(b, c);
     case LINE:
     case NAME:
     case VALUE:
     case VALUE_LF:
-    case END_LF:
-        return step_trailer(b, c);
-    default:
-        return step_ext(b, c);
+    case END_LF: return step_trailer(b, c);
+    default: return step_ext(b, c);
     }
 }
 

@@ -22,8 +22,7 @@ struct h1_cursor {
 };
 
 /* Fill the fault (a response's has the status 502) and return the code. */
-int h1_fail(struct h1_cursor *c, const char *at, int status, const char *rule,
-            const char *section);
+int h1_fail(struct h1_cursor *c, const char *at, int status, const char *rule, const char *section);
 int h1_fail_size(struct h1_cursor *c, const char *at, int status, const char *rule);
 
 /* The first lines: c->p is at their first byte, and afterwards behind their CRLF. */

@@ -21,8 +21,7 @@ enum { START, LINE, FIELDS };
 /* Lengths of names are kept in 16 bits. */
 #define HEAD_BYTES_MOST 65535u
 
-int h1_fail(struct h1_cursor *c, const char *at, int status, const char *rule,
-            const char *section)
+int h1_fail(struct h1_cursor *c, const char *at, int status, const char *rule, const char *section)
 {
     *c->fault = (struct h1_fault){ rule, section, c->response ? 502 : status,
                                    (size_t)(at - c->base) };
@@ -63,8 +62,7 @@ static __attribute__((noinline, cold)) int name_fault(struct h1_cursor *c, const
                                                       const char *stop)
 {
     if (is_space(*name) && c->head->field_count == 0)
-        return h1_fail(c, name, 400, "white space before the first field",
-                       "RFC 9112, section 2.2");
+        return h1_fail(c, name, 400, "white space before the first field", "RFC 9112, section 2.2");
     if (is_space(*name))
         return h1_fail(c, name, 400, "a folded field line", "RFC 9112, section 5.2");
     if (*stop == ':' && stop == name)
@@ -110,8 +108,7 @@ static int unknown_name(struct h1_cursor *c, const char *name, const char *colon
     if (scan_while(name, colon, SCAN_TOKEN) != colon)
         return name_fault(c, name, colon);
     if (forges_framing(name, len))
-        return h1_fail(c, name, 400, "a framing field spelled with '_'",
-                       "RFC 9112, section 6");
+        return h1_fail(c, name, 400, "a framing field spelled with '_'", "RFC 9112, section 6");
     return 1;
 }
 
@@ -184,8 +181,8 @@ static const char *moved(const char *ptr, uintptr_t from, size_t len, const char
 
 static void rebase(struct h1_parser *p, struct http_head *head, const char *base)
 {
-    weir_str *slices[] = { &head->method_text, &head->target,    &head->path,  &head->query,
-                           &head->authority,   &head->host,      &head->reason };
+    weir_str *slices[] = { &head->method_text, &head->target, &head->path,  &head->query,
+                           &head->authority,   &head->host,   &head->reason };
     uintptr_t from = (uintptr_t)p->base;
 
     for (size_t i = 0; i < sizeof slices / sizeof *slices; i++)
@@ -291,16 +288,15 @@ static int parse(struct h1_parser *p, weir_str in, struct h1_cursor *c)
 {
     const struct http_limits *l = p->limits;
     uint32_t limit = l->head_bytes ? l->head_bytes : HTTP_HEAD_BYTES;
-    int rc;
+    int rc = 0;
 
     limit = limit < HEAD_BYTES_MOST ? limit : HEAD_BYTES_MOST;
     c->target_bytes = l->target_bytes ? l->target_bytes : HTTP_TARGET_BYTES;
     c->fields = l->fields && l->fields < HTTP_FIELDS_MAX ? l->fields : HTTP_FIELDS_MAX;
     c->base = in.ptr;
-    c->end = in.ptr + (in.len < limit ? in.len : limit);
     if (in.len == 0)
         return 0;
-    rc = 0;
+    c->end = in.ptr + (in.len < limit ? in.len : limit);
     if (resume(c, p, in)) {
         rc = lines(c, p);
         if (rc < 0 && !c->at_once && !line_complete(c, p))
@@ -331,8 +327,9 @@ int h1_parse_response(struct h1_parser *p, weir_str in, enum http_method request
                       struct http_head *head, struct h1_fault *ret_fault)
 {
     struct h1_fault fault;
-    struct h1_cursor c = { .head = head, .fault = &fault, .response = true,
-                           .method = (uint8_t)request_method };
+    struct h1_cursor c = {
+        .head = head, .fault = &fault, .response = true, .method = (uint8_t)request_method
+    };
     int rc = parse(p, in, &c);
 
     if (rc < 0)

@@ -12,6 +12,7 @@
 #include "http/h1_cursor.h"
 
 #define FRAMING "RFC 9112, section 6.3"
+#define NOT_A_LENGTH "a Content-Length that is not a number below 2^63 in decimal digits"
 
 /* A fault of a field: where its value is. */
 static int fail_at(struct h1_cursor *c, enum http_field_id id, int status, const char *rule,
@@ -58,8 +59,7 @@ static int judge_length(struct h1_cursor *c)
         return fail_at(c, HTTP_CONTENT_LENGTH, 400,
                        "Content-Length together with Transfer-Encoding", FRAMING);
     if (parse_length(http_field(head, HTTP_CONTENT_LENGTH), &head->content_length) < 0)
-        return fail_at(c, HTTP_CONTENT_LENGTH, 400, "a Content-Length that is not a number "
-                       "below 2^63 in decimal digits", "RFC 9110, section 8.6");
+        return fail_at(c, HTTP_CONTENT_LENGTH, 400, NOT_A_LENGTH, "RFC 9110, section 8.6");
     return 0;
 }
 

@@ -98,8 +98,8 @@ static int absolute_form(struct h1_cursor *c)
     }
     c->p += head->secure ? 8 : 7;
     authority = c->p;
-    while (c->p < c->end && (scan_is(*c->p, SCAN_HOST) || *c->p == ':' || *c->p == '[' ||
-                             *c->p == ']'))
+    while (c->p < c->end &&
+           (scan_is(*c->p, SCAN_HOST) || *c->p == ':' || *c->p == '[' || *c->p == ']'))
         c->p++;
     if (c->p == c->end)
         return 0;
@@ -157,8 +157,8 @@ static __attribute__((noinline, cold)) int version_fault(struct h1_cursor *c, co
 
     if (*p == ' ')
         return h1_fail(c, p, 400, "more than one space in the first line", LINE_FORM);
-    if (c->end - p < 9 || memcmp(p, "HTTP/", 5) != 0 || d[0] < '0' || d[0] > '9' ||
-        d[1] != '.' || d[2] < '0' || d[2] > '9')
+    if (c->end - p < 9 || memcmp(p, "HTTP/", 5) != 0 || d[0] < '0' || d[0] > '9' || d[1] != '.' ||
+        d[2] < '0' || d[2] > '9')
         return h1_fail(c, p, 400, "a malformed HTTP version", "RFC 9112, section 2.3");
     if (d[3] == '\n')
         return h1_fail(c, d + 3, 400, "a line that ends without CR", "RFC 9112, section 2.2");
@@ -207,8 +207,7 @@ static int status_code(struct h1_cursor *c, const char *d)
 
     for (int i = 0; i < 3; i++) {
         if (d[i] < '0' || d[i] > '9')
-            return h1_fail(c, d, 502, "a status that is not three digits",
-                           "RFC 9112, section 4");
+            return h1_fail(c, d, 502, "a status that is not three digits", "RFC 9112, section 4");
         status = status * 10 + d[i] - '0';
     }
     if (status < 100 || status > 599)

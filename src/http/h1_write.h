@@ -48,7 +48,8 @@ int h1_write_known(struct h1_out *out, enum http_field_id id, weir_str value);
 int h1_write_number(struct h1_out *out, enum http_field_id id, uint64_t value);
 
 /* The empty line after the fields. Returns out->rc. */
-WEIR_MUST_USE int h1_out_end(struct h1_out *out);
+WEIR_MUST_USE int
+h1_out_end(struct h1_out *out);
 
 /* Bytes as they are: a body that fits behind its head. */
 int h1_write_bytes(struct h1_out *out, weir_str bytes);

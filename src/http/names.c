@@ -12,6 +12,7 @@ _Static_assert(HTTP_FIELD_ID_COUNT <= UINT8_MAX, "an id is kept in one byte");
 
 const uint8_t http_field_slots[1 << FIELD_HASH_BITS] = { FIELD_HASH_SLOTS };
 
+/* clang-format off */
 const weir_str http_field_lower[HTTP_FIELD_ID_COUNT] = {
     [HTTP_FIELD_OTHER] = { "", 0 }, FIELD_LOWER_NAMES
 };
@@ -29,6 +30,7 @@ static const weir_str method_names[HTTP_METHOD_COUNT] = {
     HTTP_METHODS(METHOD_NAME_)
 #undef METHOD_NAME_
 };
+/* clang-format on */
 
 enum http_method http_method_find(weir_str name)
 {
@@ -75,10 +77,8 @@ bool http_field_hop_by_hop(enum http_field_id id)
     case HTTP_KEEP_ALIVE:
     case HTTP_PROXY_CONNECTION:
     case HTTP_PROXY_AUTHENTICATE:
-    case HTTP_PROXY_AUTHORIZATION:
-        return true;
-    default:
-        return false;
+    case HTTP_PROXY_AUTHORIZATION: return true;
+    default: return false;
     }
 }
 
@@ -102,10 +102,8 @@ bool http_field_forbidden_in_trailer(enum http_field_id id)
     case HTTP_X_FORWARDED_FOR:
     case HTTP_X_FORWARDED_HOST:
     case HTTP_X_FORWARDED_PROTO:
-    case HTTP_X_REAL_IP:
-        return true;
-    default:
-        return http_field_hop_by_hop(id);
+    case HTTP_X_REAL_IP: return true;
+    default: return http_field_hop_by_hop(id);
     }
 }
 

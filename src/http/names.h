@@ -15,6 +15,7 @@
 #define HTTP_METHODS(X)                                                        \
     X(GET) X(HEAD) X(POST) X(PUT) X(DELETE) X(CONNECT) X(OPTIONS) X(TRACE) X(PATCH)
 
+/* clang-format off */
 enum http_method {
     HTTP_OTHER,
 #define HTTP_METHOD_ENUM_(name) HTTP_##name,
@@ -22,6 +23,7 @@ enum http_method {
 #undef HTTP_METHOD_ENUM_
     HTTP_METHOD_COUNT
 };
+/* clang-format on */
 
 /* The method of that exact (case-sensitive) name; HTTP_OTHER for all others. */
 enum http_method http_method_find(weir_str name);
@@ -128,6 +130,7 @@ bool http_method_idempotent(enum http_method method);
     X(ACCESS_CONTROL_EXPOSE_HEADERS, "Access-Control-Expose-Headers")          \
     X(ACCESS_CONTROL_MAX_AGE, "Access-Control-Max-Age")
 
+/* clang-format off */
 enum http_field_id {
     HTTP_FIELD_OTHER, /* not one of these */
 #define HTTP_FIELD_ENUM_(id, name) HTTP_##id,
@@ -135,6 +138,7 @@ enum http_field_id {
 #undef HTTP_FIELD_ENUM_
     HTTP_FIELD_ID_COUNT
 };
+/* clang-format on */
 
 /* The id of a name, without regard to case. The name must be a token. */
 enum http_field_id http_field_find(weir_str name);

@@ -7,6 +7,7 @@
  * delimits anything in a request. */
 #include "http/scan.h"
 
+/* clang-format off */
 const uint8_t scan_class[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -18,3 +19,4 @@ const uint8_t scan_class[256] = {
     15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 4, 7, 4, 15, 0,
     /* 0x80 and above belong to no class */
 };
+/* clang-format on */

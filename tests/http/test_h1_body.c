@@ -157,8 +157,9 @@ static void a_length_is_held_to_the_byte(void **state)
     run.max_bytes = 5;
     assert_outcome(&run, WEIR_S("hello"), "end 5, eof end\nhello");
     run.max_bytes = 4;
-    assert_outcome(&run, WEIR_S("hello"), "WEIR_EBODYSIZE 413: the body is too long (limit), "
-                                          "byte 0, eof WEIR_EBODYSIZE\n");
+    assert_outcome(&run, WEIR_S("hello"),
+                   "WEIR_EBODYSIZE 413: the body is too long (limit), "
+                   "byte 0, eof WEIR_EBODYSIZE\n");
 }
 
 static void no_body_uses_nothing(void **state)
@@ -182,8 +183,9 @@ static void the_end_of_the_stream_ends_a_body_until_close(void **state)
     (void)state;
     assert_outcome(&run, WEIR_S(""), "more 0, eof end\n");
     run.max_bytes = 3;
-    assert_outcome(&run, WEIR_S("abcd"), "WEIR_EBODYSIZE 413: the body is too long (limit), "
-                                         "byte 3, eof WEIR_EBODYSIZE\nabc");
+    assert_outcome(&run, WEIR_S("abcd"),
+                   "WEIR_EBODYSIZE 413: the body is too long (limit), "
+                   "byte 3, eof WEIR_EBODYSIZE\nabc");
 }
 
 static void limits_of_chunked_bodies_hold_to_the_byte(void **state)

@@ -328,13 +328,16 @@ static const struct bad bad_framing[] = {
     { FIELDS("Transfer-Encoding: chunked;q=1\r\n"), 400, CODING },
     { FIELDS("Transfer-Encoding: \"chunked\"\r\n"), 400, CODING },
     { FIELDS("Transfer-Encoding: chun ked\r\n"), 400, CODING },
-    { FIELDS("Transfer-Encoding: \x0b" "chunked\r\n"), 400, BAD_VALUE },
+    { FIELDS("Transfer-Encoding: \x0b"
+             "chunked\r\n"),
+      400, BAD_VALUE },
     { FIELDS("Transfer-Encoding: chunked\x0c\r\n"), 400, BAD_VALUE },
     { FIELDS("Transfer-Encoding: chunked\0\r\n"), 400, BAD_VALUE },
-    { FIELDS("Transfer-Encoding: \xa0" "chunked\r\n"), 400, CODING },
+    { FIELDS("Transfer-Encoding: \xa0"
+             "chunked\r\n"),
+      400, CODING },
     { FIELDS("Transfer-Encoding: chunked\x85\r\n"), 400, CODING },
-    { FIELDS("Transfer-Encoding: gzip, chunked\r\n"), 501,
-      "a transfer coding other than chunked" },
+    { FIELDS("Transfer-Encoding: gzip, chunked\r\n"), 501, "a transfer coding other than chunked" },
     { FIELDS("Transfer-Encoding:\r\n chunked\r\n"), 400, "a folded field line" },
     { WEIR_S("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400,
       "Transfer-Encoding in HTTP/1.0" },
@@ -440,14 +443,17 @@ static const struct limited limited[] = {
     { { .head_bytes = 26 }, LINE("GET / HTTP/1.1"), TOO_LONG },
     { { .head_bytes = 26 }, WEIR_S("GET / HTTP/1.1\r\nHost: a\r\nX"), TOO_LONG },
     { { .head_bytes = 16 }, LINE("GET / HTTP/1.1"), TOO_LONG },
-    { { .head_bytes = 15 }, LINE("GET / HTTP/1.1"),
+    { { .head_bytes = 15 },
+      LINE("GET / HTTP/1.1"),
       "WEIR_EHEADSIZE 414: the request line is too long (limit), byte 0" },
     { { .head_bytes = 20 }, FIELDS(" bad: 1\r\n"), TOO_LONG },
     { { .target_bytes = 4 }, LINE("GET /123 HTTP/1.1"), "30 method" },
-    { { .target_bytes = 4 }, LINE("GET /1234 HTTP/1.1"),
+    { { .target_bytes = 4 },
+      LINE("GET /1234 HTTP/1.1"),
       "WEIR_EHEADSIZE 414: the target is too long (limit), byte 0" },
     { { .fields = 2 }, FIELDS("X: y\r\n"), "34 method" },
-    { { .fields = 2 }, FIELDS("X: y\r\nY: z\r\n"),
+    { { .fields = 2 },
+      FIELDS("X: y\r\nY: z\r\n"),
       "WEIR_EHEADSIZE 431: too many fields (limit), byte 32" },
 };
 
@@ -506,7 +512,8 @@ static void default_limits_are_those_that_are_documented(void **state)
 /* After a head, and after a failure, the same parser reads the next message. */
 static void one_parser_reads_pipelined_requests(void **state)
 {
-    static const char two[] = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\n";
+    static const char two[] =
+        "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\n";
     static struct http_head head;
     weir_str in = weir_str_from(two, sizeof two - 1);
     struct h1_parser parser;
@@ -515,6 +522,8 @@ static void one_parser_reads_pipelined_requests(void **state)
 
     (void)state;
     h1_parser_init(&parser, NULL);
+    assert_int_equal(h1_parse_request(&parser, weir_str_from(NULL, 0), &head, &fault), 0);
+    assert_false(h1_parser_partial(&parser));
     n = h1_parse_request(&parser, in, &head, &fault);
     assert_int_equal(n, 28);
     assert_true(weir_str_eq(head.path, WEIR_S("/1")));

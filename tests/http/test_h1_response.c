@@ -22,9 +22,11 @@ struct test_case {
 
 static const struct test_case good[] = {
     { OK(""), HTTP_GET, "status=200 reason=<OK> 1.1 body=close close" },
-    { OK("Content-Length: 3\r\n"), HTTP_GET, "status=200 reason=<OK> 1.1 body=length length=3 keep" },
+    { OK("Content-Length: 3\r\n"), HTTP_GET,
+      "status=200 reason=<OK> 1.1 body=length length=3 keep" },
     { OK("Content-Length: 0\r\n"), HTTP_GET, "status=200 reason=<OK> 1.1 body=none length=0 keep" },
-    { OK("Content-Length: 3\r\n"), HTTP_HEAD, "status=200 reason=<OK> 1.1 body=none length=3 keep" },
+    { OK("Content-Length: 3\r\n"), HTTP_HEAD,
+      "status=200 reason=<OK> 1.1 body=none length=3 keep" },
     { OK("Transfer-Encoding: chunked\r\n"), HTTP_GET,
       "status=200 reason=<OK> 1.1 body=chunked keep chunked" },
     { OK("Transfer-Encoding: chunked\r\n"), HTTP_HEAD,
@@ -79,7 +81,8 @@ static const struct test_case bad[] = {
     { OK("Content-Length: 1, 1\r\n"), HTTP_GET, "a Content-Length that is not a number" },
     { OK("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"), HTTP_GET,
       "Content-Length together with Transfer-Encoding" },
-    { OK("Transfer-Encoding: gzip, chunked\r\n"), HTTP_GET, "a transfer coding other than chunked" },
+    { OK("Transfer-Encoding: gzip, chunked\r\n"), HTTP_GET,
+      "a transfer coding other than chunked" },
     { OK("Transfer-Encoding: identity\r\n"), HTTP_GET, "a Transfer-Encoding that is not exactly" },
     { OK("Content-Length: x\r\n"), HTTP_HEAD, "a Content-Length that is not a number" },
     { WEIR_S("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"), HTTP_GET,

@@ -75,11 +75,12 @@ static void failures_stick_and_write_nothing(void **state)
 
 static void what_could_split_a_message_is_refused(void **state)
 {
-    static const weir_str values[] = { { "\r", 1 }, { "\n", 1 }, { "a\0b", 3 }, { "\x7f", 1 },
-                                       { "a\x0b", 2 }, { " \r\n ", 4 }, { "\x1b", 1 } };
-    static const weir_str names[] = { { "", 0 }, { "X:", 2 }, { "X ", 2 }, { "X\r\nY", 4 },
+    static const weir_str values[] = { { "\r", 1 },   { "\n", 1 },    { "a\0b", 3 },
+                                       { "\x7f", 1 }, { "a\x0b", 2 }, { " \r\n ", 4 },
+                                       { "\x1b", 1 } };
+    static const weir_str names[] = { { "", 0 },    { "X:", 2 },   { "X ", 2 },  { "X\r\nY", 4 },
                                       { "X\0", 2 }, { "\xe4", 1 }, { "a(b)", 4 } };
-    static const weir_str targets[] = { { "", 0 }, { "/a b", 4 }, { "/\r\n", 3 }, { "/\0", 2 },
+    static const weir_str targets[] = { { "", 0 },    { "/a b", 4 },  { "/\r\n", 3 }, { "/\0", 2 },
                                         { "/\t", 2 }, { "/\xe4", 2 }, { "/\x7f", 2 } };
     static const weir_str methods[] = { { "", 0 }, { "GET ", 4 }, { "G\r\n", 3 }, { "G\0", 2 } };
     char span[100];
@@ -142,8 +143,8 @@ static void the_parser_reads_what_was_written(void **state)
 /* Against the C library's calendar, around each turn that a calendar has. */
 static void dates_follow_the_calendar(void **state)
 {
-    static const int64_t around[] = { 0, 68169600, 951782400, 951868800, 1078012800, 1709164800,
-                                      4107542400, 4102444800, 253402300799 };
+    static const int64_t around[] = { 0,          68169600,   951782400,  951868800,   1078012800,
+                                      1709164800, 4107542400, 4102444800, 253402300799 };
     struct http_date date = { 0 };
 
     (void)state;
@@ -156,8 +157,9 @@ static void dates_follow_the_calendar(void **state)
 
             if (t < 0 || t > 253402300799)
                 continue;
-            assert_int_equal(strftime(want, sizeof want, "%a, %d %b %Y %H:%M:%S GMT",
-                                      gmtime_r(&t, &tm)), HTTP_DATE_LEN);
+            assert_int_equal(
+                strftime(want, sizeof want, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&t, &tm)),
+                HTTP_DATE_LEN);
             got = http_date_at(&date, t);
             assert_int_equal(got.len, HTTP_DATE_LEN);
             assert_string_equal(got.ptr, want);

@@ -75,8 +75,9 @@ static void reasons_are_those_that_are_registered(void **state)
 
 static void add(struct http_head *head, const char *name, const char *value)
 {
-    assert_int_equal(http_head_add(head, weir_str_c(name), weir_str_c(value),
-                                   http_field_find(weir_str_c(name))), 0);
+    assert_int_equal(
+        http_head_add(head, weir_str_c(name), weir_str_c(value), http_field_find(weir_str_c(name))),
+        0);
 }
 
 static void repeated_fields_are_met_in_order(void **state)
@@ -158,9 +159,12 @@ static void tokens_are_found_in_all_lines_of_a_list(void **state)
 static void trailers_may_not_frame_route_or_authorise(void **state)
 {
     static const enum http_field_id forbidden[] = {
-        HTTP_CONTENT_LENGTH, HTTP_TRANSFER_ENCODING, HTTP_HOST,   HTTP_AUTHORIZATION,
-        HTTP_TRAILER,        HTTP_CONNECTION,        HTTP_COOKIE, HTTP_TE,
-        HTTP_CONTENT_TYPE,   HTTP_EXPECT,            HTTP_RANGE,  HTTP_PROXY_AUTHORIZATION,
+        HTTP_CONTENT_LENGTH, HTTP_TRANSFER_ENCODING,
+        HTTP_HOST,           HTTP_AUTHORIZATION,
+        HTTP_TRAILER,        HTTP_CONNECTION,
+        HTTP_COOKIE,         HTTP_TE,
+        HTTP_CONTENT_TYPE,   HTTP_EXPECT,
+        HTTP_RANGE,          HTTP_PROXY_AUTHORIZATION,
     };
 
     (void)state;

@@ -83,8 +83,8 @@ static void add_head(struct strbuf *out, const struct http_head *h, int n)
     add_fields(out, h);
 }
 
-static int parse(const struct h1_run *run, struct h1_parser *p, weir_str in,
-                 struct http_head *head, struct h1_fault *fault)
+static int parse(const struct h1_run *run, struct h1_parser *p, weir_str in, struct http_head *head,
+                 struct h1_fault *fault)
 {
     if (run->what == H1_RUN_REQUEST)
         return h1_parse_request(p, in, head, fault);

@@ -1,0 +1,39 @@
+/* Connections made and operations awaited from tasks. It is apart from streams
+ * because the HTTP client drives its connections by operations of its own. */
+#include "net/tcp.h"
+
+#include <unistd.h>
+
+int tcp_io(struct io_op *op, const char *what)
+{
+    int rc = rt_io(op, what);
+
+    if (rc == -ETIMEDOUT && op->res == -ETIMEDOUT && !op->cancelled)
+        return WEIR_EPEERTIMEOUT;
+    return rc;
+}
+
+int tcp_connect(struct io_file *file, const struct sockaddr *addr, socklen_t addr_len)
+{
+    struct loop *loop = loop_self();
+    const struct io_ops *io;
+    struct io_op op = { .file = file, .kind = IO_CONNECT,
+                        .connect = { .addr = addr, .addr_len = addr_len } };
+    int rc = rt_check(), fd;
+
+    if (rc < 0)
+        return rc;
+    io = loop_io(loop);
+    fd = io->socket(loop, addr->sa_family);
+    if (fd < 0)
+        return fd;
+    rc = io->attach(loop, file, fd, false);
+    if (rc < 0) {
+        close(fd);
+        return rc;
+    }
+    rc = tcp_io(&op, "connect");
+    if (rc < 0)
+        io->detach(loop, file, false);
+    return rc;
+}

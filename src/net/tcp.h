@@ -1,0 +1,16 @@
+/* What everything that speaks over a TCP or unix socket from a task shares:
+ * making the connection, and waiting for an operation on it. */
+#ifndef NET_TCP_H
+#define NET_TCP_H
+
+#include "rt/rt.h"
+
+/* Submit op and wait for its end, as rt_io(), but tell the kernel's own time-out
+ * (WEIR_EPEERTIMEOUT) from the scope's deadline (-ETIMEDOUT). A checkpoint. */
+int tcp_io(struct io_op *op, const char *what);
+
+/* Connect file, which is not attached, on the current loop. 0, or the failure;
+ * file is then not attached. A checkpoint. */
+int tcp_connect(struct io_file *file, const struct sockaddr *addr, socklen_t addr_len);
+
+#endif

@@ -1,0 +1,87 @@
+/* Cancelling at every wait; see sweep.h. It stands on the loop's wait_hook, which
+ * is called when a task has been entered where it will be woken, and is about
+ * to be switched away from: the very moment at which a cancel can come. */
+#include "support/sweep.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/budget.h"
+#include "base/chain.h"
+#include "rt/loop.h"
+#include "support/fault.h"
+
+#define SWEEP_MAX 10000
+
+static struct sweep {
+    weir_scope scope;
+    int wanted; /* the wait to cancel at, from 1 */
+    int seen;
+    bool hit;
+} sweep;
+
+static void sweep_wait(struct loop *loop, struct wait *wait)
+{
+    (void)loop;
+    (void)wait;
+    if (++sweep.seen == sweep.wanted) {
+        sweep.hit = true;
+        weir_cancel(sweep.scope);
+    }
+}
+
+void sweep_at(weir_scope s)
+{
+    sweep.scope = s;
+    sweep.seen = 0;
+    loop_self()->wait_hook = sweep_wait;
+}
+
+void sweep_over(void)
+{
+    loop_self()->wait_hook = NULL;
+}
+
+bool sweep_hit(void)
+{
+    return sweep.hit;
+}
+
+static void sweep_run(weir_fn *scenario, void *arg, int wanted)
+{
+    uint64_t used = budget_used();
+    struct fault fault;
+    int rc;
+
+    sweep = (struct sweep){ .wanted = wanted };
+    fault_begin(&fault);
+    rc = weir_run(scenario, arg, .loops = 1, .grace_ms = 1000, .block_threads = 2);
+    weir_recover();
+    chain_thread_done();
+    fault_end(&fault);
+    if (rc != 0)
+        fail_msg("cancelled at wait %d of %d: the scenario returned %s", wanted, sweep.seen,
+                 weir_error_name(rc));
+    if (fault.live != 0)
+        fail_msg("cancelled at wait %d: %lld blocks are left", wanted, (long long)fault.live);
+    if (budget_used() != used)
+        fail_msg("cancelled at wait %d: %lld bytes of the budget are left", wanted,
+                 (long long)(budget_used() - used));
+    if (rt_wrong_uses() != 0)
+        fail_msg("cancelled at wait %d: wrong use was reported", wanted);
+}
+
+int sweep_waits(weir_fn *scenario, void *arg)
+{
+    for (int wanted = 1; wanted <= SWEEP_MAX; wanted++) {
+        sweep_run(scenario, arg, wanted);
+        if (!sweep.hit)
+            return wanted - 1;
+    }
+    fail_msg("more than %d waits", SWEEP_MAX);
+    return 0;
+}

@@ -161,7 +161,7 @@ typedef enum weir_field_kind {
 } weir_field_kind;
 
 /* A name and a value; made by the macros below. */
-typedef struct weir_field {
+typedef struct weir_log_field {
     const char *name;
     weir_field_kind kind;
     union {
@@ -171,11 +171,11 @@ typedef struct weir_field {
         bool yes;
         weir_str str;
     } value;
-} weir_field;
+} weir_log_field;
 
-static inline weir_field weir_field_i64(const char *name, int64_t value)
+static inline weir_log_field weir_field_i64(const char *name, int64_t value)
 {
-    weir_field f;
+    weir_log_field f;
 
     f.name = name;
     f.kind = WEIR_FIELD_I64;
@@ -183,9 +183,9 @@ static inline weir_field weir_field_i64(const char *name, int64_t value)
     return f;
 }
 
-static inline weir_field weir_field_u64(const char *name, uint64_t value)
+static inline weir_log_field weir_field_u64(const char *name, uint64_t value)
 {
-    weir_field f;
+    weir_log_field f;
 
     f.name = name;
     f.kind = WEIR_FIELD_U64;
@@ -193,9 +193,9 @@ static inline weir_field weir_field_u64(const char *name, uint64_t value)
     return f;
 }
 
-static inline weir_field weir_field_f64(const char *name, double value)
+static inline weir_log_field weir_field_f64(const char *name, double value)
 {
-    weir_field f;
+    weir_log_field f;
 
     f.name = name;
     f.kind = WEIR_FIELD_F64;
@@ -203,9 +203,9 @@ static inline weir_field weir_field_f64(const char *name, double value)
     return f;
 }
 
-static inline weir_field weir_field_bool(const char *name, bool value)
+static inline weir_log_field weir_field_bool(const char *name, bool value)
 {
-    weir_field f;
+    weir_log_field f;
 
     f.name = name;
     f.kind = WEIR_FIELD_BOOL;
@@ -213,9 +213,9 @@ static inline weir_field weir_field_bool(const char *name, bool value)
     return f;
 }
 
-static inline weir_field weir_field_str(const char *name, weir_str value)
+static inline weir_log_field weir_field_str(const char *name, weir_str value)
 {
-    weir_field f;
+    weir_log_field f;
 
     f.name = name;
     f.kind = WEIR_FIELD_STR;
@@ -223,15 +223,15 @@ static inline weir_field weir_field_str(const char *name, weir_str value)
     return f;
 }
 
-static inline weir_field weir_field_c(const char *name, const char *value)
+static inline weir_log_field weir_field_c(const char *name, const char *value)
 {
     return weir_field_str(name, weir_str_c(value));
 }
 
 /* An error's code, with the chain that the current task keeps for it. */
-static inline weir_field weir_field_failure(int code)
+static inline weir_log_field weir_field_failure(int code)
 {
-    weir_field f = weir_field_i64("error", code);
+    weir_log_field f = weir_field_i64("error", code);
 
     f.kind = WEIR_FIELD_FAILURE;
     return f;
@@ -261,9 +261,9 @@ static inline weir_field weir_field_failure(int code)
 #define weir_log(level, message, ...)                                          \
     (weir_log_enabled(level)                                                   \
          ? weir_log_fields(level, weir_str_c(message),                         \
-                           (const weir_field[]){ { 0 } __VA_OPT__(,) __VA_ARGS__ } + 1, \
-                           sizeof((const weir_field[]){ { 0 } __VA_OPT__(,) __VA_ARGS__ }) / \
-                                   sizeof(weir_field) - 1)                     \
+                           (const weir_log_field[]){ { 0 } __VA_OPT__(,) __VA_ARGS__ } + 1, \
+                           sizeof((const weir_log_field[]){ { 0 } __VA_OPT__(,) __VA_ARGS__ }) / \
+                                   sizeof(weir_log_field) - 1)                     \
          : (void)0)
 
 /* Lines of a message made as printf makes it. */
@@ -281,7 +281,7 @@ static inline weir_field weir_field_failure(int code)
  * Ownership:  keeps nothing.
  * Thread:     any.
  * Since:      0.1 */
-WEIR_API void weir_log_fields(weir_log_level level, weir_str message, const weir_field *fields,
+WEIR_API void weir_log_fields(weir_log_level level, weir_str message, const weir_log_field *fields,
                               size_t count);
 
 /* Write a line of a formatted message.

@@ -63,14 +63,14 @@ typedef enum weir_kind {
 } weir_kind;
 
 /* What a string must look like. */
-typedef enum weir_format {
+typedef enum weir_text_format {
     WEIR_ANY_TEXT,
     WEIR_EMAIL,     /* one @, a local part and a domain of RFC 5321's sizes */
     WEIR_URL,       /* absolute, http or https, with a host and no white space */
     WEIR_HOST_PORT, /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ":8080" */
     WEIR_UUID,      /* RFC 9562's text form */
     WEIR_DATE_TIME  /* RFC 3339, with a zone */
-} weir_format;
+} weir_text_format;
 
 typedef struct weir_enum_name {
     const char *name;
@@ -111,7 +111,7 @@ struct weir_field {
     bool read_only;  /* the server's to set: not required, and left out of input bodies */
     bool omit_empty; /* not encoded when it is zero or empty */
     bool secret;     /* its value never appears in a fault's text */
-    weir_format format;
+    weir_text_format format;
     bool has_range, has_length; /* set by WEIR_RANGE and WEIR_LENGTH */
     long double min, max;
     size_t min_length, max_length;

@@ -119,7 +119,7 @@
     { .name = #member, .kind = WEIR_KIND_ARRAY, .offset = offsetof(T, member), \
       .count_offset = WEIR_OFFSET_(T, member##_count, size_t),                 \
       .size = sizeof(*WEIR_MEMBER_(T, member)),                                \
-      .item = &(const weir_field)WEIR_ITEM_(*WEIR_MEMBER_(T, member), array_item), __VA_ARGS__ }
+      .item = &(const weir_field)WEIR_ELEMENT_(*WEIR_MEMBER_(T, member), array_item), __VA_ARGS__ }
 
 #define WEIR_MAP_(T, member, map_item, ...)                                    \
     { .name = #member, .kind = WEIR_KIND_MAP,                                  \
@@ -130,13 +130,13 @@
       .count_offset = WEIR_OFFSET_(T, member##_count, size_t),                 \
       .size = sizeof(*WEIR_MEMBER_(T, member)),                                \
       .value_offset = offsetof(__typeof__(*WEIR_MEMBER_(T, member)), value),   \
-      .item = &(const weir_field)WEIR_ITEM_(WEIR_MEMBER_(T, member)->value, map_item), \
+      .item = &(const weir_field)WEIR_ELEMENT_(WEIR_MEMBER_(T, member)->value, map_item), \
       __VA_ARGS__ }
 
 #define WEIR_RULE_(T, function)                                                \
     { .kind = WEIR_KIND_CHECK, .check = (function) }
 
-#define WEIR_ITEM_(value, item) WEIR_ITEM_APPLY_(value, WEIR_OPEN_ item)
+#define WEIR_ELEMENT_(value, item) WEIR_ITEM_APPLY_(value, WEIR_OPEN_ item)
 #define WEIR_ITEM_APPLY_(value, ...) WEIR_ITEM_CALL_(value, __VA_ARGS__)
 #define WEIR_ITEM_CALL_(value, macro, ...) macro(value, __VA_ARGS__)
 #define WEIR_ITEM_SCALAR_(value, C, field_kind, ...)                           \

@@ -209,7 +209,7 @@ static void print_time(struct log_work *work, int64_t wall_ns, char out[23])
 
 /* ---- parts --------------------------------------------------------------- */
 
-static void put_number(struct out *o, const weir_field *f)
+static void put_number(struct out *o, const weir_log_field *f)
 {
     char text[TEXT_NUMBER_BYTES];
 
@@ -257,7 +257,7 @@ static bool json_name(struct out *o, const char *name, bool ours)
     return !o->cut;
 }
 
-static void json_value(struct out *o, const char *name, const weir_field *f, bool ours)
+static void json_value(struct out *o, const char *name, const weir_log_field *f, bool ours)
 {
     char *at = o->at;
 
@@ -278,13 +278,13 @@ static void json_value(struct out *o, const char *name, const weir_field *f, boo
 
 static void json_text(struct out *o, const char *name, weir_str s)
 {
-    weir_field f = weir_field_str(name, s);
+    weir_log_field f = weir_field_str(name, s);
 
     if (s.len > 0)
         json_value(o, name, &f, true);
 }
 
-static void text_value(struct out *o, const weir_field *f)
+static void text_value(struct out *o, const weir_log_field *f)
 {
     PUT(o, "  ");
     put_text(o, weir_str_c(f->name), false);

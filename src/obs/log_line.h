@@ -22,7 +22,7 @@ struct log_event {
     weir_str message;
     const weir_context *context; /* NULL: none */
     const char *task;            /* NULL or "": none */
-    const weir_field *fields;
+    const weir_log_field *fields;
     size_t field_count;
     int code;                    /* an error; 0: none */
     const struct chain *chain;   /* its chain; NULL: none */

@@ -52,7 +52,7 @@ void log_request(const struct log_request *x)
     struct log_producer *p = log_begin(log, level);
     weir_str path = without_query(x->path);
     int64_t us = x->duration_ns / 1000;
-    weir_field fields[6];
+    weir_log_field fields[6];
     size_t n = 0;
 
     if (!p)

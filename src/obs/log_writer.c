@@ -103,7 +103,7 @@ static ssize_t write_some(struct log *log, weir_str bytes)
 
 /* ---- the log's own lines ------------------------------------------------- */
 
-static void report(struct log *log, weir_str message, const weir_field *fields, size_t count)
+static void report(struct log *log, weir_str message, const weir_log_field *fields, size_t count)
 {
     struct log_writer *w = &log->writer;
     struct log_event e = { .wall_ns = log_wall_ns(log),
@@ -134,7 +134,7 @@ static uint64_t dropped(struct log *log, int level)
 static void report_drops(struct log *log, int64_t now_ns)
 {
     struct log_writer *w = &log->writer;
-    weir_field fields[LOG_LEVELS];
+    weir_log_field fields[LOG_LEVELS];
     uint64_t sum = 0;
     size_t count = 0;
 

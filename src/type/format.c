@@ -190,7 +190,7 @@ static bool is_date_time(weir_str s)
            two_digits(rest.ptr + 1) <= 23 && two_digits(rest.ptr + 4) <= 59;
 }
 
-bool format_fits(weir_format format, weir_str text)
+bool format_fits(weir_text_format format, weir_str text)
 {
     switch (format) {
     case WEIR_ANY_TEXT:
@@ -209,7 +209,7 @@ bool format_fits(weir_format format, weir_str text)
     return false;
 }
 
-const char *format_name(weir_format format)
+const char *format_name(weir_text_format format)
 {
     static const char *const names[] = {
         [WEIR_ANY_TEXT] = "a text",   [WEIR_EMAIL] = "an email address",
@@ -220,7 +220,7 @@ const char *format_name(weir_format format)
     return names[format];
 }
 
-const char *format_example(weir_format format)
+const char *format_example(weir_text_format format)
 {
     static const char *const examples[] = {
         [WEIR_ANY_TEXT] = "\"text\"",

@@ -6,9 +6,9 @@
 
 #include <weir/type.h>
 
-bool format_fits(weir_format format, weir_str text);
+bool format_fits(weir_text_format format, weir_str text);
 /* "an email address", and one to copy. */
-const char *format_name(weir_format format);
-const char *format_example(weir_format format);
+const char *format_name(weir_text_format format);
+const char *format_example(weir_text_format format);
 
 #endif

@@ -68,7 +68,7 @@ static const char *member(yyjson_doc *doc, const char *name)
 
 static void test_text(void **state)
 {
-    weir_field fields[] = { WEIR_FIELD("key", "a b"),       WEIR_FIELD("bytes", 17u),
+    weir_log_field fields[] = { WEIR_FIELD("key", "a b"),       WEIR_FIELD("bytes", 17u),
                             WEIR_FIELD("ratio", 0.25),      WEIR_FIELD("left", -3),
                             WEIR_FIELD("on", (bool)true),   WEIR_FIELD("host", WEIR_S("h")),
                             WEIR_FIELD("empty", WEIR_S("")) };
@@ -101,7 +101,7 @@ static void test_colour_is_only_round_the_level(void **state)
 
 static void test_json(void **state)
 {
-    weir_field fields[] = { WEIR_FIELD("n", -9223372036854775807LL - 1),
+    weir_log_field fields[] = { WEIR_FIELD("n", -9223372036854775807LL - 1),
                             WEIR_FIELD("u", 18446744073709551615ULL),
                             WEIR_FIELD("d", 0.1),
                             WEIR_FIELD("nan", (double)NAN),
@@ -195,7 +195,7 @@ static void test_hostile_text(void **state)
 static void test_long_texts_are_cut(void **state)
 {
     static char big[4000];
-    weir_field f = weir_field_str("big", weir_str_from(big, sizeof big));
+    weir_log_field f = weir_field_str("big", weir_str_from(big, sizeof big));
     struct log_event e = { .level = WEIR_LOG_INFO,
                            .message = weir_str_from(big, sizeof big),
                            .fields = &f,
@@ -223,7 +223,7 @@ static void test_random_events(void **state)
     (void)state;
     random_begin(&random);
     for (int run = 0; run < 4000; run++) {
-        weir_field fields[LOG_FIELDS + 4];
+        weir_log_field fields[LOG_FIELDS + 4];
         struct log_event e = { .level = WEIR_LOG_WARN,
                                .context = &context,
                                .task = "t",
@@ -254,7 +254,7 @@ static void test_random_events(void **state)
 static void test_every_length(void **state)
 {
     static char bytes[2000];
-    weir_field fields[LOG_FIELDS];
+    weir_log_field fields[LOG_FIELDS];
     struct log_event e = { .level = WEIR_LOG_INFO, .fields = fields, .field_count = LOG_FIELDS };
 
     (void)state;

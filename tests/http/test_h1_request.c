@@ -92,6 +92,7 @@ static const struct good good[] = {
       POST_A "chunked keep chunked upgrade_body" },
     { FIELDS("X: \x80\xff a\tb\r\nEmpty:\r\nSpaces:   \t \r\n!#$%&'*+-.^_`|~09azAZ: x\r\n"),
       POST_A "none keep" },
+    { FIELDS("Content_Weight: 5\r\nTransfer_Enc_ding: x\r\n"), POST_A "none keep" },
 };
 
 /* "57 method=…\n  Host=…" to "method=…", in place. */

@@ -115,6 +115,8 @@ static void what_could_split_a_message_is_refused(void **state)
     assert_int_equal(h1_write_chunk_head(&out, 0), -EINVAL);
     h1_out_init(&out, span, sizeof span);
     assert_int_equal(h1_write_known(&out, HTTP_FIELD_OTHER, WEIR_S("a")), -EINVAL);
+    h1_out_init(&out, span, sizeof span);
+    assert_int_equal(h1_write_number(&out, HTTP_FIELD_OTHER, 1), -EINVAL);
     assert_int_equal(out.len, 0);
 }
 

@@ -20,7 +20,8 @@
  * A field is required unless it is .optional or has a default. An optional field
  * that is absent, or null, is its default, else zero: a number 0, a string, array
  * or map without a pointer and with a length of 0. A WEIR_OBJECT that is absent
- * gets the defaults of its own fields.
+ * gets the defaults of its own fields (and is taken for absent when it is encoded,
+ * if it lacks a text that it must have; WEIR_OBJECT_PTR leaves no doubt).
  *
  * Input that does not fit is not refused at its first fault: all faults are
  * collected (up to WEIR_FAULTS_MAX), each with its place, a sentence, and a hint

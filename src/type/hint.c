@@ -2,8 +2,8 @@
  *
  * The distance is that of optimal string alignment: insertion, deletion, change,
  * and two neighbours swapped, each 1; letters that differ in case are the same.
- * A name is near when at most a third of the word and one letter more, and no more
- * than 3, would change. */
+ * A name is near when about a third of the word, and no more than 3 letters, would
+ * change. */
 #include "type/hint.h"
 
 #include "type/field.h"
@@ -49,7 +49,9 @@ static size_t edit_distance(weir_str a, weir_str b)
 
 void nearest_init(struct nearest *nearest, weir_str word)
 {
-    *nearest = (struct nearest){ .word = word, .distance = least(word.len / 3, 2) + 2 };
+    size_t limit = word.len < 5 ? 1 : least((word.len + 1) / 3, 3);
+
+    *nearest = (struct nearest){ .word = word, .distance = limit + 1 };
 }
 
 void nearest_try(struct nearest *nearest, weir_str name)

@@ -30,10 +30,10 @@ static pthread_once_t block_key_once = PTHREAD_ONCE_INIT;
 
 static void block_free(void *block)
 {
+    thread_block = NULL;
     unpoison_memory(block, sizeof(struct scratch_block));
     base_free(block);
     budget_give(BUDGET_ARENA, sizeof(struct scratch_block));
-    thread_block = NULL;
 }
 
 static void block_key_make(void)
@@ -153,4 +153,12 @@ void scratch_end(struct scratch *scratch)
     block->used = 0;
     block->last = NULL;
     block->busy = false;
+}
+
+void scratch_thread_done(void)
+{
+    if (!thread_block)
+        return;
+    (void)pthread_setspecific(block_key, NULL);
+    block_free(thread_block);
 }

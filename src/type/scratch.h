@@ -27,4 +27,7 @@ void scratch_free(struct scratch *scratch, void *memory);
 /* All that was taken must have been freed, but for what lies in the block. */
 void scratch_end(struct scratch *scratch);
 
+/* Free this thread's block now; the thread's end does it otherwise. */
+void scratch_thread_done(void);
+
 #endif

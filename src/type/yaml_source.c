@@ -25,8 +25,9 @@
 
 struct level {
     struct yaml_node *node;
-    struct yaml_node *key; /* of a mapping: waits for its value */
-    struct map keys;       /* of a large mapping */
+    struct yaml_node *key;    /* of a mapping: waits for its value */
+    struct yaml_node *at_key; /* the last one read */
+    struct map keys;          /* of a large mapping */
 };
 
 struct builder {
@@ -59,7 +60,8 @@ static struct yaml_node *node_new(struct builder *b, enum yaml_kind kind, yaml_m
     return node;
 }
 
-/* The JSON pointer to what is being read. */
+/* The JSON pointer to what is being read: the innermost level has not taken it
+ * in yet, those around it have. */
 static weir_str here(struct builder *b)
 {
     struct frame frames[WEIR_TYPE_DEPTH_MAX];
@@ -67,14 +69,16 @@ static weir_str here(struct builder *b)
 
     for (size_t i = 0; i < b->depth; i++) {
         const struct level *level = &b->levels[i];
+        bool inner = i + 1 == b->depth;
+        const struct yaml_node *key = inner ? level->key : level->at_key;
 
-        if (level->node->kind == YAML_KIND_MAPPING && !level->key)
+        if (level->node->kind == YAML_KIND_MAPPING && !key)
             break;
         frames[i] = (struct frame){ .up = up };
-        if (level->key)
-            frames[i].key = level->key->text.ptr ? level->key->text : WEIR_S("");
+        if (level->node->kind == YAML_KIND_MAPPING)
+            frames[i].key = key->text.ptr ? key->text : WEIR_S("");
         else
-            frames[i].index = level->node->count;
+            frames[i].index = level->node->count - !inner;
         up = &frames[i];
     }
     return frame_pointer(b->arena, up, "");
@@ -133,7 +137,7 @@ static void take_key(struct builder *b, struct level *level, struct yaml_node *n
 {
     struct yaml_node *first;
 
-    level->key = node;
+    level->key = level->at_key = node;
     if (node->kind == YAML_KIND_LIST || node->kind == YAML_KIND_MAPPING) {
         complain(b, mark, "write a plain word as the key", "a list or a mapping can't be a key");
         return;
@@ -302,7 +306,10 @@ static void on_failure(struct builder *b, const yaml_parser_t *parser, weir_str 
         complain(b, mark_of_offset(text, parser->problem_offset), "save the file as UTF-8",
                  "not YAML: %s", problem);
     } else {
-        complain(b, parser->problem_mark, strstr(problem, "any token") ? FIRST_HINT : NULL,
+        complain(b, parser->problem_mark,
+                 strstr(problem, "any token") ? FIRST_HINT
+                 : strstr(problem, " tab ")   ? "indent with spaces"
+                                              : NULL,
                  "not YAML: %s%s%s", parser->context ? parser->context : "",
                  parser->context ? ", " : "", problem);
     }

@@ -426,6 +426,42 @@ static void test_descriptors(void **state)
     fclose(file);
 }
 
+/* On a terminal a line is made to be read, and coloured unless NO_COLOR says no. */
+static void test_terminals(void **state)
+{
+    static const struct {
+        const char *no_colour, *term, *want;
+    } cases[] = { { NULL, "xterm", " \x1b[33mWARN \x1b[0m on a terminal\r\n" },
+                  { "", "xterm", " \x1b[33mWARN \x1b[0m on a terminal\r\n" },
+                  { "1", "xterm", " WARN  on a terminal\r\n" },
+                  { NULL, "dumb", " WARN  on a terminal\r\n" } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+        char text[256];
+        ssize_t n;
+
+        if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0)
+            skip();
+        slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+        assert_true(slave >= 0);
+        setenv("TERM", cases[i].term, 1);
+        unsetenv("NO_COLOR");
+        if (cases[i].no_colour)
+            setenv("NO_COLOR", cases[i].no_colour, 1);
+        assert_int_equal(weir_log_open(.fd = slave), 0);
+        weir_warn("on a terminal");
+        assert_int_equal(weir_log_close(), 0);
+        n = read(master, text, sizeof text - 1);
+        assert_true(n > 12);
+        text[n] = '\0';
+        assert_string_equal(text + 12, cases[i].want);
+        close(slave);
+        close(master);
+    }
+}
+
 /* A reader that has gone, and one that reads nothing, hold up nobody, and kill
  * nobody by SIGPIPE. */
 static void test_bad_pipes(void **state)
@@ -626,6 +662,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_close_gives_up, reset, quiet),
         cmocka_unit_test_setup_teardown(test_interrupted, reset, quiet),
         cmocka_unit_test_setup_teardown(test_descriptors, reset, quiet),
+        cmocka_unit_test_setup_teardown(test_terminals, reset, quiet),
         cmocka_unit_test_setup_teardown(test_bad_pipes, reset, quiet),
         cmocka_unit_test_setup_teardown(test_disk_full, reset, quiet),
         cmocka_unit_test_setup_teardown(test_unopened, reset, quiet),

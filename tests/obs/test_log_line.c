@@ -69,9 +69,9 @@ static const char *member(yyjson_doc *doc, const char *name)
 static void test_text(void **state)
 {
     weir_log_field fields[] = { WEIR_FIELD("key", "a b"),       WEIR_FIELD("bytes", 17u),
-                            WEIR_FIELD("ratio", 0.25),      WEIR_FIELD("left", -3),
-                            WEIR_FIELD("on", (bool)true),   WEIR_FIELD("host", WEIR_S("h")),
-                            WEIR_FIELD("empty", WEIR_S("")) };
+                                WEIR_FIELD("ratio", 0.25),      WEIR_FIELD("left", -3),
+                                WEIR_FIELD("on", (bool)true),   WEIR_FIELD("host", WEIR_S("h")),
+                                WEIR_FIELD("empty", WEIR_S("")) };
 
     (void)state;
     assert_string_equal(
@@ -102,11 +102,11 @@ static void test_colour_is_only_round_the_level(void **state)
 static void test_json(void **state)
 {
     weir_log_field fields[] = { WEIR_FIELD("n", -9223372036854775807LL - 1),
-                            WEIR_FIELD("u", 18446744073709551615ULL),
-                            WEIR_FIELD("d", 0.1),
-                            WEIR_FIELD("nan", (double)NAN),
-                            WEIR_FIELD("none", (const char *)NULL),
-                            WEIR_FIELD("level", "mine") };
+                                WEIR_FIELD("u", 18446744073709551615ULL),
+                                WEIR_FIELD("d", 0.1),
+                                WEIR_FIELD("nan", (double)NAN),
+                                WEIR_FIELD("none", (const char *)NULL),
+                                WEIR_FIELD("level", "mine") };
 
     (void)state;
     assert_string_equal(

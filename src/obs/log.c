@@ -268,7 +268,8 @@ static void take_failure(struct log_event *e)
         }
 }
 
-void weir_log_fields(weir_log_level level, weir_str message, const weir_log_field *fields, size_t count)
+void weir_log_fields(weir_log_level level, weir_str message, const weir_log_field *fields,
+                     size_t count)
 {
     struct log *log = log_process();
     struct log_producer *p = log_begin(log, level);

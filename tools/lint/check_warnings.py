@@ -25,5 +25,6 @@ def check(tree):
                 seen.add((path, line, text))
                 yield Finding(path, int(line), f"{compiler}: {text}", "mend the cause of the warning")
         if run.returncode != 0 and not seen:
-            tail = run.stdout.strip().split("\n")[-8:]
-            yield Finding("CMakeLists.txt", 1, f"the build with {compiler} failed", " / ".join(tail))
+            missing = dict.fromkeys(re.findall(r"undefined reference to .*", run.stdout))
+            cause = "; ".join(missing) or " / ".join(run.stdout.strip().split("\n")[-3:])
+            yield Finding("CMakeLists.txt", 1, f"the build with {compiler} failed", cause)

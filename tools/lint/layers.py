@@ -11,7 +11,7 @@ PUBLIC = {
     "run": "rt", "scope": "rt", "chan": "rt", "sync": "rt", "sim": "rt",
     "log": "obs", "metrics": "obs",
     "addr": "net", "address": "net", "stream": "net", "listen": "net",
-    "pool": "guard", "breaker": "guard",
+    "guard": "guard", "pool": "guard", "breaker": "guard",
     "http": "http", "exchange": "http", "server": "http", "client": "http", "fetch": "http",
     "app": "web", "weir": "web",
 }

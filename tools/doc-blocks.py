@@ -25,10 +25,10 @@ from dataclasses import dataclass
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BLOCK = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```[ \t]*$", re.M | re.S)
-HIDDEN = re.compile(r"<!-- c:(.*?)-->\s*\Z", re.S)
+HIDDEN = re.compile(r"<!-- c:((?:(?!-->).)*)-->\s*\Z", re.S)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-parameter",
-            "-Wno-unused-variable", "-Wno-unused-but-set-variable"]
+            "-Wno-unused-variable", "-Wno-unused-but-set-variable", "-fno-diagnostics-show-caret"]
 TIME_LIMIT_S = 120
 
 

@@ -4,6 +4,7 @@
 option(WEIR_TESTS "Build the tests" ON)
 option(WEIR_BENCH "Build the benchmarks" ON)
 option(WEIR_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
+option(WEIR_LTO "Optimise across files when linking (gcc)" OFF)
 option(WEIR_WERROR "Make every warning an error" OFF)
 set(WEIR_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 
@@ -23,10 +24,15 @@ target_include_directories(weir_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${
 target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
 target_compile_options(weir_flags INTERFACE
     -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
-    -fno-omit-frame-pointer -funwind-tables
+    -fno-omit-frame-pointer -funwind-tables -ftls-model=initial-exec
     -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 if(WEIR_WERROR)
     target_compile_options(weir_flags INTERFACE -Werror)
+endif()
+# The hot paths cross the layers' files; the objects can also be linked without.
+if(WEIR_LTO)
+    target_compile_options(weir_flags INTERFACE -flto=auto -ffat-lto-objects)
+    target_link_options(weir_flags INTERFACE -flto=auto)
 endif()
 if(WEIR_SANITIZE)
     target_compile_options(weir_flags INTERFACE -fsanitize=${WEIR_SANITIZE} -fno-sanitize-recover=all)

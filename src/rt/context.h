@@ -83,6 +83,12 @@ static inline void context_arrived(struct context *previous)
 #endif
 }
 
+/* How far ahead contexts that will be switched to are fetched: a stack that was
+ * not used for a while is in no cache, and its page in no TLB. First the line with
+ * the stack pointer, then, when that is there, what it points to. */
+#define CONTEXT_FAR 16
+#define CONTEXT_NEAR 8
+
 #ifdef CONTEXT_TSAN
 /* The switch of fibers must be the last thing before the jump, in code that is
  * not instrumented. */

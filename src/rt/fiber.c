@@ -24,36 +24,75 @@ struct fiber *fiber_current(void)
     return loop_current ? loop_current->current : NULL;
 }
 
-/* In a simulation any ready task may be next. */
-static struct node *ready_pick(struct loop *loop)
+/* In a simulation any ready task may be next: bring one to the front. */
+static void ready_shuffle(struct loop *loop)
 {
-    struct node **place = &loop->ready.first, *n;
+    struct ready *ready = &loop->ready;
+    struct node **place = &ready->first, *chosen;
     uint64_t count = 0;
 
-    for (n = loop->ready.first; n; n = n->next)
+    for (struct node *n = ready->first; n; n = n->next)
         count++;
     for (uint64_t skip = loop_random(loop) % count; skip > 0; skip--)
         place = &(*place)->next;
-    n = *place;
-    *place = n->next;
-    if (loop->ready.last == &n->next)
-        loop->ready.last = place;
-    return n;
+    chosen = *place;
+    *place = chosen->next;
+    if (*place == NULL)
+        ready->last = place;
+    if (ready->first == NULL)
+        ready->last = &chosen->next;
+    chosen->next = ready->first;
+    ready->first = chosen;
+}
+
+/* Send the look-outs ahead, if there are that many. */
+static void ready_send_ahead(struct ready *ready)
+{
+    struct node *n = ready->first;
+
+    for (int i = 0; n && i < CONTEXT_FAR; i++, n = n->next)
+        if (i == CONTEXT_NEAR)
+            ready->near = n;
+    ready->far = n;
+}
+
+/* One step on: fetch the fiber of the far one, and the stack of the near one,
+ * whose fiber has come meanwhile. (Without always_inline gcc takes a function
+ * that only fetches for one without effect.) */
+__attribute__((always_inline)) static inline void ready_look_ahead(struct ready *ready)
+{
+    const struct task *near = container_of(ready->near, struct task, link);
+    const struct task *far = container_of(ready->far, struct task, link);
+
+    if (far->state != TASK_QUEUED)
+        __builtin_prefetch(far->fiber);
+    if (near->state != TASK_QUEUED) {
+        __builtin_prefetch(near->fiber->context.sp);
+        __builtin_prefetch((const char *)near->fiber->context.sp + 64);
+        __builtin_prefetch((const char *)near->fiber->context.sp + 128);
+    }
+    ready->near = ready->near->next;
+    ready->far = ready->far->next;
 }
 
 /* The next ready task; NULL when there is none or the batch is used up. */
 static inline struct task *ready_pop(struct loop *loop)
 {
-    struct node *n = loop->ready.first;
+    struct ready *ready = &loop->ready;
+    struct node *n = ready->first;
 
     if (n == NULL || loop->batch_left <= 0)
         return NULL;
     loop->batch_left--;
-    if (unlikely(loop->permute))
-        return container_of(ready_pick(loop), struct task, link);
-    loop->ready.first = n->next;
+    if (unlikely(loop->permute)) {
+        ready_shuffle(loop);
+        n = ready->first;
+    }
+    if (unlikely(ready->far != NULL))
+        ready_look_ahead(ready);
+    ready->first = n->next;
     if (n->next == NULL)
-        loop->ready.last = &loop->ready.first;
+        ready->last = &ready->first;
     return container_of(n, struct task, link);
 }
 
@@ -267,6 +306,8 @@ void fiber_run_tasks(struct loop *loop)
     struct fiber *to;
 
     loop->batch_left = RT_BATCH_TASKS;
+    if (!loop->ready.far && !loop->permute)
+        ready_send_ahead(&loop->ready);
     to = next_fiber(loop);
     if (to)
         loop_jump(loop, to);

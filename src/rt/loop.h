@@ -74,7 +74,7 @@ struct task_extra {
 
 struct task {
     struct slab_head head;
-    struct node link;    /* ready queue, or the queue of a semaphore */
+    struct node link;    /* ready, in the queue of a semaphore, or at a scope's limit */
     struct node sibling; /* in its scope */
     struct scope *scope;
     union {
@@ -149,9 +149,12 @@ struct scope {
 };
 
 /* Tasks that are ready, linked by link.next alone: a queue is all it takes, as a
- * ready task is never taken out of turn. */
+ * ready task is never taken out of turn. When there are many, far and near go
+ * CONTEXT_FAR and CONTEXT_NEAR places ahead of first, to fetch what the tasks
+ * there will be switched to on; far is NULL otherwise. */
 struct ready {
     struct node *first, **last;
+    struct node *near, *far;
 };
 
 struct submission {

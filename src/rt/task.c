@@ -11,7 +11,6 @@ struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *s
 
     if (unlikely(!task))
         return NULL;
-    list_init(&task->link);
     list_push(&scope->tasks, &task->sibling);
     task->scope = scope;
     task->start.fn = fn;
@@ -167,7 +166,7 @@ weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *
     rc = rt_check();
     if (likely(rc == 0) && unlikely(scope->limit > 0))
         rc = go_wait_limit(scope);
-    if (rc == 0)
+    if (rc == 0 && scope != loop_current->current->scope)
         rc = scope_check(scope);
     scope->flags |= SCOPE_UNJOINED;
     task = task_new(scope, fn, arg, opts->site);

@@ -1,0 +1,22 @@
+/* All of weir's public headers. */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include <weir/app.h>
+#include <weir/chan.h>
+#include <weir/error.h>
+#include <weir/exchange.h>
+#include <weir/export.h>
+#include <weir/json.h>
+#include <weir/log.h>
+#include <weir/metrics.h>
+#include <weir/run.h>
+#include <weir/scope.h>
+#include <weir/str.h>
+#include <weir/stream.h>
+#include <weir/sync.h>
+#include <weir/time.h>
+#include <weir/type.h>
+#include <weir/value.h>
+
+#endif

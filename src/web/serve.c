@@ -1,0 +1,236 @@
+/* From a finished application to a process that serves it, and its orderly end.
+ *
+ * States: STARTING (/healthz answers, /readyz says 503) -> READY -> DRAINING, from
+ * the first signal on: connections that wait are taken, the listeners close,
+ * requests in progress have the grace to end, what is left is cancelled -> over.
+ * The admin's server ends last, so that the drain can be watched. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include <weir/app.h>
+#include <weir/run.h>
+
+#include "base/budget.h"
+#include "base/clock.h"
+#include "rt/loop.h"
+#include "web/admin.h"
+#include "web/app.h"
+#include "web/server_metrics.h"
+#include "web/signals.h"
+
+#define SERVE_GRACE_MS 10000
+#define SERVE_ADMIN_GRACE_MS 1000
+#define SERVE_LISTEN_DEFAULT "127.0.0.1:8000"
+
+struct serve {
+    weir_app *app, *admin_app;
+    const weir_serve_opts *opts;
+    const char *program;
+    uint32_t grace_ms;
+    struct addr addrs[WEIR_LISTEN_MAX], admin_addr;
+    uint32_t addr_count;
+    struct http_server *server, *admin;
+    atomic_int state; /* enum admin_state */
+};
+
+/* ---- the start ----------------------------------------------------------- */
+
+static int parse_addrs(struct serve *s)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < WEIR_LISTEN_MAX && rc == 0; i++) {
+        const char *text = s->opts->listen[i];
+
+        if (!text && i == 0)
+            text = SERVE_LISTEN_DEFAULT;
+        if (!text)
+            break;
+        rc = addr_parse(weir_str_c(text), &s->addrs[i]);
+        s->addr_count = i + 1;
+    }
+    if (rc == 0 && s->opts->admin)
+        rc = addr_parse(weir_str_c(s->opts->admin), &s->admin_addr);
+    return rc;
+}
+
+static int start_server(const weir_app *app, const struct addr *addrs, uint32_t count,
+                        uint32_t drain_ms, struct http_server **ret_server)
+{
+    struct http_server_opts opts = {
+        .addrs = addrs,
+        .addr_count = count,
+        .handle = app_handle,
+        .map_failure = app_map_failure,
+        .arg = (void *)app,
+        .body_max_bytes = app->opts.body_max_bytes,
+        .connections_max = app->opts.connections_max,
+        .head_ms = app->opts.head_timeout_ms,
+        .idle_ms = app->opts.idle_timeout_ms,
+        .total_ms = app->opts.timeout_ms,
+        .drain_ms = drain_ms ? drain_ms : 1,
+    };
+
+    return http_server_start(&opts, ret_server);
+}
+
+static int start_admin(struct serve *s)
+{
+    int rc;
+
+    if (!s->opts->admin)
+        return 0;
+    s->admin_app = admin_app_new(&s->state);
+    rc = app_build(s->admin_app);
+    if (rc == 0)
+        rc = start_server(s->admin_app, &s->admin_addr, 1, SERVE_ADMIN_GRACE_MS, &s->admin);
+    return rc;
+}
+
+static void say_address(const char *what, const struct addr *addr)
+{
+    char text[ADDR_TEXT_BYTES];
+
+    weir_info("%s http://%.*s", what, WEIR_ARG(addr_format(addr, text)));
+}
+
+static void say_started(const struct serve *s)
+{
+    const struct stacks *stacks = &loop_self()->stacks;
+    uint32_t loops = weir_loops();
+
+    for (uint32_t i = 0; i < s->addr_count; i++)
+        say_address("listening on", http_server_addr(s->server, i));
+    if (s->admin)
+        say_address("/healthz, /readyz and /metrics on", http_server_addr(s->admin, 0));
+    weir_info("%u loop%s; stacks of %zu KiB with %s; byte budget %.1f GiB; grace %.1f s", loops,
+              loops == 1 ? "" : "s", stacks->stack_bytes >> 10, stack_guard_name(stacks->guard),
+              (double)budget_limit() / (1 << 30), s->grace_ms / 1e3);
+}
+
+static int start(struct serve *s)
+{
+    int rc = start_admin(s);
+
+    if (rc == 0 && s->opts->start)
+        rc = s->opts->start(s->opts->start_arg);
+    if (rc < 0)
+        return rc;
+    rc = start_server(s->app, s->addrs, s->addr_count, s->grace_ms, &s->server);
+    if (rc < 0)
+        return rc;
+    server_metrics_show(s->server);
+    atomic_store(&s->state, ADMIN_READY);
+    say_started(s);
+    return 0;
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+static void drain(struct serve *s, int signal)
+{
+    struct http_server_stats stats;
+    int64_t began_ns = clock_monotonic_ns();
+    const char *name = signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "end";
+
+    atomic_store(&s->state, ADMIN_DRAINING);
+    http_server_stats(s->server, &stats);
+    weir_info("%s: draining %u request%s on %u connection%s, for up to %.1f s", name,
+              stats.in_flight, stats.in_flight == 1 ? "" : "s", stats.connections,
+              stats.connections == 1 ? "" : "s", s->grace_ms / 1e3);
+    http_server_stop(s->server);
+    WEIR_IGNORE(http_server_wait(s->server), "what was cut is counted and told below");
+    http_server_stats(s->server, &stats);
+    weir_logf(stats.cut ? WEIR_LOG_WARN : WEIR_LOG_INFO,
+              "drained in %lld ms, %llu request%s cut",
+              (long long)((clock_monotonic_ns() - began_ns) / 1000000), (unsigned long long)stats.cut,
+              stats.cut == 1 ? "" : "s");
+}
+
+static void end(struct serve *s)
+{
+    if (s->opts->end)
+        s->opts->end(s->opts->end_arg);
+    if (s->admin) {
+        http_server_stop(s->admin);
+        WEIR_IGNORE(http_server_wait(s->admin), "it is over either way");
+    }
+    server_metrics_show(NULL);
+    http_server_free(s->server);
+    http_server_free(s->admin);
+}
+
+static int serve_task(void *arg)
+{
+    struct serve *s = arg;
+    int rc = start(s), signal;
+
+    if (rc == 0) {
+        signal = signals_wait();
+        drain(s, signal);
+    }
+    end(s);
+    return rc;
+}
+
+/* ---- around it ----------------------------------------------------------- */
+
+static void report_unjoined(const char *task, const char *site, int rc, const struct chain *chain)
+{
+    char text[CHAIN_TEXT_BYTES + 1];
+
+    chain_print(chain, text, sizeof(text));
+    weir_log(WEIR_LOG_ERROR, "a task failed that nobody joins", WEIR_FIELD("failed_task", task),
+             WEIR_FIELD("site", site), WEIR_FIELD("error", weir_error_name(rc)),
+             WEIR_FIELD("chain", (const char *)text));
+}
+
+static int run(struct serve *s)
+{
+    int rc = parse_addrs(s);
+
+    if (rc < 0)
+        return rc;
+    rc = signals_open();
+    if (rc < 0)
+        return weir_fail(rc, "installing the signal handlers");
+    rt_on_unjoined(report_unjoined);
+    rc = weir_run(serve_task, s, .loops = s->opts->loops, .grace_ms = s->grace_ms,
+                  .byte_budget = s->opts->byte_budget);
+    signals_close();
+    return rc;
+}
+
+static void say_failure(const struct serve *s, int rc)
+{
+    if (rc == WEIR_ECONFIG && s->app && s->app->fault_count)
+        weir_error("%s has faults in its routes:\n%.*s", s->program,
+                   WEIR_ARG(strbuf_str(&s->app->faults)));
+    else
+        weir_log(WEIR_LOG_ERROR, "could not start", WEIR_FIELD("program", s->program),
+                 WEIR_FAILURE(rc));
+}
+
+int weir_serve_opt(weir_app *app, const weir_serve_opts *opts)
+{
+    struct serve s = { .app = app, .opts = opts };
+    int rc;
+
+    s.program = opts->program ? opts->program : app && app->opts.title ? app->opts.title : "weir";
+    s.grace_ms = opts->grace_ms ? opts->grace_ms : SERVE_GRACE_MS;
+    rc = weir_log_open(.level = opts->log_level, .form = opts->log_form);
+    if (rc < 0) {
+        fprintf(stderr, "%s: the log could not be opened: %s\n", s.program, weir_error_text(rc));
+        return 1;
+    }
+    rc = app_build(app);
+    if (rc == 0)
+        rc = run(&s);
+    if (rc < 0)
+        say_failure(&s, rc);
+    weir_app_free(s.admin_app);
+    weir_recover();
+    weir_log_close();
+    return rc < 0 ? 1 : 0;
+}

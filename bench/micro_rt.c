@@ -10,6 +10,7 @@
 #include <weir/chan.h>
 #include <weir/run.h>
 #include <weir/scope.h>
+#include <weir/stream.h>
 
 #include "rt/context.h"
 
@@ -213,6 +214,42 @@ static int parked(void)
     return 0;
 }
 
+static int read_one(void *arg)
+{
+    weir_str data;
+    ssize_t n = weir_stream_read(arg, &data);
+
+    return n < 0 ? (int)n : 0;
+}
+
+/* The streams are there before: what is measured is the tasks that read them. */
+static int parked_in_reads(void)
+{
+    weir_stream **ends = calloc(2 * PARKED, sizeof(*ends));
+    int rc = ends ? 0 : -ENOMEM;
+
+    for (int i = 0; i < PARKED && rc == 0; i++)
+        rc = weir_stream_pair(&ends[2 * i], &ends[2 * i + 1]);
+    if (rc == 0)
+        WEIR_SCOPE(s) {
+            double before = resident_kib();
+
+            for (int i = 0; i < PARKED; i++)
+                weir_go(s, read_one, ends[2 * i]);
+            rc = weir_sleep_ms(200);
+            if (rc == 0)
+                report("parked_read_bytes", (resident_kib() - before) / PARKED, "KiB");
+            weir_cancel(s);
+            if (weir_join(s) != -ECANCELED)
+                rc = -EIO;
+        }
+    weir_recover();
+    for (int i = 0; ends && i < 2 * PARKED; i++)
+        weir_stream_close(ends[i]);
+    free(ends);
+    return rc;
+}
+
 static int measure(void *arg)
 {
     int rc = scheduler_switches("switch_scheduler", 2);
@@ -226,6 +263,8 @@ static int measure(void *arg)
         rc = channel();
     if (rc == 0)
         rc = parked();
+    if (rc == 0)
+        rc = parked_in_reads();
     return rc;
 }
 

@@ -218,16 +218,19 @@ static bool try_accept(struct io_op *op)
             return true;
         }
         switch (errno) {
-        case EAGAIN:
-            op->file->ready &= (uint8_t)~CAN_READ;
-            return false;
+        case EAGAIN: op->file->ready &= (uint8_t)~CAN_READ; return false;
         /* What accept(2) lists as errors of the connection, not of the socket. */
-        case EINTR: case ECONNABORTED: case EPROTO: case ENETDOWN: case ENOPROTOOPT:
-        case EHOSTDOWN: case ENONET: case EHOSTUNREACH: case EOPNOTSUPP: case ENETUNREACH:
-            continue;
-        default:
-            op->res = -errno;
-            return true;
+        case EINTR:
+        case ECONNABORTED:
+        case EPROTO:
+        case ENETDOWN:
+        case ENOPROTOOPT:
+        case EHOSTDOWN:
+        case ENONET:
+        case EHOSTUNREACH:
+        case EOPNOTSUPP:
+        case ENETUNREACH: continue;
+        default: op->res = -errno; return true;
         }
     }
     op->res = -ECONNABORTED;

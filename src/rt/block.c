@@ -170,7 +170,9 @@ int weir_block(weir_fn *fn, void *arg)
     struct block_job job = {
         .message = { .run = block_ended },
         .wait = { .abandon = block_abandon, .what = "blocking call", .object = (void *)fn },
-        .loop = loop, .fn = fn, .arg = arg,
+        .loop = loop,
+        .fn = fn,
+        .arg = arg,
     };
     int rc = rt_check();
 

@@ -147,8 +147,7 @@ int weir_chan_recv(weir_chan *chan, void *ret_item, size_t item_size)
     if (rc == -EAGAIN) {
         if (chan->source && weir_stopping())
             return 0;
-        return chan_park(chan, &chan->receivers, ret_item, "receive from a channel",
-                         chan->source);
+        return chan_park(chan, &chan->receivers, ret_item, "receive from a channel", chan->source);
     }
     rt_spend();
     return rc;

@@ -317,6 +317,15 @@ int64_t block_deadline_ns(void);
 
 /* run.c */
 const weir_run_opts *runtime_opts(void);
+/* Begin the one runtime of the process, with its loops on this backend and fn as
+ * the first task of the first. 0, or the failure, with nothing left to end. */
+int runtime_start(weir_fn *fn, void *arg, const weir_run_opts *opts, const struct io_ops *ops,
+                  void *backend);
+/* End it when no loop is turned any more. Returns rc if it is a failure, else what
+ * fn returned; fn's error chain is the caller's. */
+int runtime_end(int rc);
+/* No submission from other threads is taken any more. */
+void loop_close_submissions(struct loop *loop);
 
 /* A child of an application's scope has failed, and nobody joins it. */
 void rt_report_unjoined(const struct task *task, int rc, const struct chain *chain);

@@ -32,8 +32,7 @@ static void lock_abandon(struct wait *wait, int code)
 
 int weir_lock(weir_mutex *mutex)
 {
-    struct lock_wait self = { .wait = { .abandon = lock_abandon, .what = "lock",
-                                        .object = mutex },
+    struct lock_wait self = { .wait = { .abandon = lock_abandon, .what = "lock", .object = mutex },
                               .mutex = mutex };
     int rc = rt_check();
 

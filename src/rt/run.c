@@ -2,7 +2,10 @@
  *
  * There is one runtime a process at a time. The first loop runs on the caller's
  * thread, with fn as its first task; when that ends, every loop is told to end:
- * stop, grace, cancel, and out when its application's scope is empty. */
+ * stop, grace, cancel, and out when its application's scope is empty.
+ *
+ * runtime_start() and runtime_end() stand around whatever turns the loops:
+ * threads here, one thread under a virtual clock in the simulator. */
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -169,8 +172,10 @@ static int fill_opts(const weir_run_opts *opts)
     if (own->stack_bytes == 0)
         own->stack_bytes = STACK_BYTES_DEFAULT;
     if (own->stack_bytes < 65536 || own->stack_bytes > 1u << 26 || own->stack_bytes % 65536)
-        return weir_fail(-EINVAL, "stack_bytes is %u: it must be a multiple of 65536, at most "
-                                  "64 MiB", own->stack_bytes);
+        return weir_fail(-EINVAL,
+                         "stack_bytes is %u: it must be a multiple of 65536, at most "
+                         "64 MiB",
+                         own->stack_bytes);
     if (own->grace_ms == 0)
         own->grace_ms = RUN_GRACE_MS;
     if (own->block_threads == 0)
@@ -222,13 +227,18 @@ static int start_task(struct loop *loop, weir_fn *fn, void *arg, const char *sit
     return 0;
 }
 
+void loop_close_submissions(struct loop *loop)
+{
+    pthread_mutex_lock(&loop->submit_lock);
+    loop->submit_closed = true;
+    pthread_mutex_unlock(&loop->submit_lock);
+}
+
 static void loop_thread_run(struct loop *loop)
 {
     loop_adopt_thread(loop);
     loop_run(loop);
-    pthread_mutex_lock(&loop->submit_lock);
-    loop->submit_closed = true;
-    pthread_mutex_unlock(&loop->submit_lock);
+    loop_close_submissions(loop);
     /* A task may have been submitted meanwhile: it runs, and sees the cancel. */
     loop_run(loop);
 }
@@ -239,10 +249,10 @@ static void *loop_thread(void *arg)
     return NULL;
 }
 
-static int init_loops(void)
+static int init_loops(const struct io_ops *ops, void *backend)
 {
     for (uint32_t i = 0; i < runtime.opts.loops; i++) {
-        int rc = loop_init(&runtime.loops[i], i, &epoll_ops, NULL);
+        int rc = loop_init(&runtime.loops[i], i, ops, backend);
 
         if (rc < 0)
             return weir_wrap(rc, "starting loop %u", i);
@@ -303,7 +313,8 @@ static int run_loops(void)
     return rc;
 }
 
-int weir_run_opt(weir_fn *fn, void *arg, const weir_run_opts *opts)
+int runtime_start(weir_fn *fn, void *arg, const weir_run_opts *opts, const struct io_ops *ops,
+                  void *backend)
 {
     int rc;
 
@@ -325,9 +336,12 @@ int weir_run_opt(weir_fn *fn, void *arg, const weir_run_opts *opts)
         free_loops();
         return rc;
     }
-    rc = init_loops();
-    if (rc == 0)
-        rc = run_loops();
+    rc = init_loops(ops, backend);
+    return rc < 0 ? runtime_end(rc) : 0;
+}
+
+int runtime_end(int rc)
+{
     block_pool_close();
     free_loops();
     loop_current = NULL;
@@ -336,4 +350,11 @@ int weir_run_opt(weir_fn *fn, void *arg, const weir_run_opts *opts)
     if (runtime.chain)
         chain_set(runtime.chain);
     return rc < 0 ? rc : runtime.rc;
+}
+
+int weir_run_opt(weir_fn *fn, void *arg, const weir_run_opts *opts)
+{
+    int rc = runtime_start(fn, arg, opts, &epoll_ops, NULL);
+
+    return rc < 0 ? rc : runtime_end(run_loops());
 }

@@ -49,19 +49,15 @@ static int arm_try(const weir_arm *arm)
     struct task *task;
 
     switch (arm->kind) {
-    case WEIR_ARM_SEND:
-        return chan_send_now(arm->chan, arm->item);
-    case WEIR_ARM_RECV:
-        return chan_recv_now(arm->chan, arm->item);
+    case WEIR_ARM_SEND: return chan_send_now(arm->chan, arm->item);
+    case WEIR_ARM_RECV: return chan_recv_now(arm->chan, arm->item);
     case WEIR_ARM_DONE:
         task = task_find(arm->task);
         if (!task)
             return -ESRCH;
         return task->state == TASK_ENDED ? task->rc : -EAGAIN;
-    case WEIR_ARM_STOP:
-        return weir_stopping() ? 0 : -EAGAIN;
-    default:
-        return arm->ms == 0 ? 0 : -EAGAIN;
+    case WEIR_ARM_STOP: return weir_stopping() ? 0 : -EAGAIN;
+    default: return arm->ms == 0 ? 0 : -EAGAIN;
     }
 }
 
@@ -91,20 +87,18 @@ static void arm_wait(struct select *select, int at)
     struct select_place *place = &select->places[at];
     struct task *task;
 
-    place->chan = (struct chan_wait){ .wait = &select->wait, .item = arm->item, .arm = at,
-                                      .ret_arm = &select->arm };
+    place->chan = (struct chan_wait){
+        .wait = &select->wait, .item = arm->item, .arm = at, .ret_arm = &select->arm
+    };
     list_init(&place->chan.link);
     switch (arm->kind) {
-    case WEIR_ARM_SEND:
-        list_push(&arm->chan->senders, &place->chan.link);
-        break;
-    case WEIR_ARM_RECV:
-        list_push(&arm->chan->receivers, &place->chan.link);
-        break;
+    case WEIR_ARM_SEND: list_push(&arm->chan->senders, &place->chan.link); break;
+    case WEIR_ARM_RECV: list_push(&arm->chan->receivers, &place->chan.link); break;
     case WEIR_ARM_DONE:
         task = task_find(arm->task);
-        place->done = (struct done_wait){ .next = task->done_waits, .wait = &select->wait,
-                                          .arm = at, .ret_arm = &select->arm };
+        place->done = (struct done_wait){
+            .next = task->done_waits, .wait = &select->wait, .arm = at, .ret_arm = &select->arm
+        };
         task->done_waits = &place->done;
         break;
     case WEIR_ARM_STOP:
@@ -156,8 +150,12 @@ weir_pick weir_select_arms(weir_arm *arms, size_t count)
 {
     struct select_place places[SELECT_ARMS_MAX];
     struct select select = { .wait = { .abandon = select_abandon, .what = "select" },
-                             .timer_arm = -1, .stop_arm = -1, .arm = -1,
-                             .count = count, .arms = arms, .places = places };
+                             .timer_arm = -1,
+                             .stop_arm = -1,
+                             .arm = -1,
+                             .count = count,
+                             .arms = arms,
+                             .places = places };
     struct loop *loop = loop_current;
     int rc;
 

@@ -200,9 +200,10 @@ static void acquire_abandon(struct wait *wait, int code)
 
 int weir_acquire(weir_semaphore *semaphore)
 {
-    struct acquire_wait self = { .wait = { .abandon = acquire_abandon, .what = "acquire",
-                                           .object = semaphore },
-                                 .semaphore = semaphore };
+    struct acquire_wait self = {
+        .wait = { .abandon = acquire_abandon, .what = "acquire", .object = semaphore },
+        .semaphore = semaphore
+    };
     struct task *task;
     int rc = rt_check();
 

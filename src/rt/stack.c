@@ -62,8 +62,8 @@ void stacks_done(struct stacks *stacks)
 
     for (uint32_t i = 0; i < stacks->slab_count; i++)
         munmap(stacks->slabs[i].base, slab_bytes);
-    budget_give(BUDGET_STACK, (uint64_t)(stacks->taken + stacks->cold_count) *
-                                  STACK_ACCOUNTED_BYTES);
+    budget_give(BUDGET_STACK,
+                (uint64_t)(stacks->taken + stacks->cold_count) * STACK_ACCOUNTED_BYTES);
     base_free(stacks->slabs);
     base_free(stacks->cold);
     memset(stacks, 0, sizeof(*stacks));

@@ -136,8 +136,7 @@ static void limit_abandon(struct wait *wait, int code)
 static int go_wait_limit(struct scope *scope)
 {
     while (scope->limit > 0 && scope->live >= scope->limit) {
-        struct wait wait = { .abandon = limit_abandon, .what = "room in a scope",
-                             .object = scope };
+        struct wait wait = { .abandon = limit_abandon, .what = "room in a scope", .object = scope };
         int rc = scope_check(scope);
 
         if (rc < 0)

@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <unistd.h>
 
 #include <weir/sync.h>
 #include <weir/time.h>
@@ -231,7 +230,6 @@ static int block_and_report(void *arg)
 
     CHECK(weir_str_eq(context->correlation_id, WEIR_S("id-1")));
     CHECK(weir_deadline_ns() != WEIR_NEVER_NS);
-    usleep(2000);
     return weir_fail(-EDOM, "argument %d", *(int *)arg);
 }
 

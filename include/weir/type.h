@@ -167,8 +167,8 @@ WEIR_API WEIR_NONNULL(4) size_t weir_fault_print(char *text, size_t size, weir_s
  * Thread:     the one that decodes.
  * Since:      0.1 */
 WEIR_API WEIR_PRINTF(4, 5) WEIR_NONNULL(1, 2, 4)
-void weir_check_fault(weir_checker *checker, const char *where, const char *hint,
-                      const char *fmt, ...);
+void weir_check_fault(weir_checker *checker, const char *where, const char *hint, const char *fmt,
+                      ...);
 
 /* ---- documents ----------------------------------------------------------- */
 
@@ -258,8 +258,8 @@ int weir_document_json_sized(weir_document *doc, weir_str text, const weir_type 
  * Thread:     the document's.
  * Since:      0.1 */
 WEIR_API WEIR_PRINTF(4, 5) WEIR_NONNULL(1, 2, 4)
-void weir_document_fault(weir_document *doc, const char *path, const char *hint,
-                         const char *fmt, ...);
+void weir_document_fault(weir_document *doc, const char *path, const char *hint, const char *fmt,
+                         ...);
 
 /* The faults found so far.
  *

@@ -38,8 +38,8 @@ static bool step_down(const struct source *source, struct view *view, weir_str t
     return false;
 }
 
-void weir_check_fault(weir_checker *checker, const char *where, const char *hint,
-                      const char *fmt, ...)
+void weir_check_fault(weir_checker *checker, const char *where, const char *hint, const char *fmt,
+                      ...)
 {
     struct decoder *d = checker->decoder;
     struct view view = *checker->view;

@@ -72,16 +72,15 @@ static bool check_count(struct decoder *d, const struct frame *at, const weir_fi
     if (faults_full(d->faults))
         return false;
     if (field->max_length == SIZE_MAX)
-        decode_fault(d, at, view, decode_hint(d->arena, field), "must have at least %zu %s, not %zu",
-                     field->min_length, what, view->count);
+        decode_fault(d, at, view, decode_hint(d->arena, field),
+                     "must have at least %zu %s, not %zu", field->min_length, what, view->count);
     else
         decode_fault(d, at, view, decode_hint(d->arena, field), "must have %zu to %zu %s, not %zu",
                      field->min_length, field->max_length, what, view->count);
     return false;
 }
 
-static void decode_element(struct decoder *d, const weir_field *item,
-                           const struct element *element)
+static void decode_element(struct decoder *d, const weir_field *item, const struct element *element)
 {
     struct view view;
 
@@ -100,9 +99,8 @@ static char *elements_new(struct decoder *d, const weir_field *field, size_t cou
 
     if (count == 0)
         return NULL;
-    elements = __builtin_mul_overflow(count, field->size, &bytes)
-                   ? NULL
-                   : arena_zalloc(d->arena, bytes);
+    elements = __builtin_mul_overflow(count, field->size, &bytes) ? NULL
+                                                                  : arena_zalloc(d->arena, bytes);
     if (!elements)
         d->error = -ENOMEM;
     return elements;
@@ -243,23 +241,15 @@ static void decode_field(struct decoder *d, const struct frame *at, const weir_f
         if (size_is_right(d, field->type, field->size))
             decode_object(d, at, field->type, &view, out);
         break;
-    case WEIR_KIND_OBJECT_PTR:
-        decode_object_ptr(d, at, field, &view, out);
-        break;
-    case WEIR_KIND_ARRAY:
-        decode_array(d, at, field, &view, object);
-        break;
-    case WEIR_KIND_MAP:
-        decode_map(d, at, field, &view, object);
-        break;
+    case WEIR_KIND_OBJECT_PTR: decode_object_ptr(d, at, field, &view, out); break;
+    case WEIR_KIND_ARRAY: decode_array(d, at, field, &view, object); break;
+    case WEIR_KIND_MAP: decode_map(d, at, field, &view, object); break;
     case WEIR_KIND_JSON:
         *(weir_str *)out = d->source->ops->json(d->source, d->arena, member);
         if (!((weir_str *)out)->ptr)
             d->error = -ENOMEM;
         break;
-    default:
-        (void)decode_scalar(d, at, field, &view, out);
-        break;
+    default: (void)decode_scalar(d, at, field, &view, out); break;
     }
 }
 
@@ -335,8 +325,7 @@ static void missing_key(struct decoder *d, const struct frame *at, const weir_fi
 
     if (faults_full(d->faults))
         return;
-    hint = field->help ? weir_str_c(field->help)
-                       : decode_wanted(d->arena, field, d->source->lists);
+    hint = field->help ? weir_str_c(field->help) : decode_wanted(d->arena, field, d->source->lists);
     decode_fault(d, &here, view, hint, "is missing");
 }
 

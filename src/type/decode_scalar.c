@@ -35,17 +35,12 @@ static bool kind_is_integer(weir_kind kind)
 static struct bounds kind_bounds(weir_kind kind)
 {
     switch (kind) {
-    case WEIR_KIND_I32:
-        return (struct bounds){ INT32_MIN, INT32_MAX };
-    case WEIR_KIND_I64:
-        return (struct bounds){ INT64_MIN, INT64_MAX };
-    case WEIR_KIND_U16:
-        return (struct bounds){ 0, UINT16_MAX };
+    case WEIR_KIND_I32: return (struct bounds){ INT32_MIN, INT32_MAX };
+    case WEIR_KIND_I64: return (struct bounds){ INT64_MIN, INT64_MAX };
+    case WEIR_KIND_U16: return (struct bounds){ 0, UINT16_MAX };
     case WEIR_KIND_U32:
-    case WEIR_KIND_DURATION_MS:
-        return (struct bounds){ 0, UINT32_MAX };
-    default:
-        return (struct bounds){ 0, UINT64_MAX };
+    case WEIR_KIND_DURATION_MS: return (struct bounds){ 0, UINT32_MAX };
+    default: return (struct bounds){ 0, UINT64_MAX };
     }
 }
 
@@ -96,10 +91,8 @@ static weir_str real_text(struct arena *arena, double value)
 static weir_str value_text(struct arena *arena, const struct view *view, bool lists, bool secret)
 {
     switch (view->kind) {
-    case VIEW_NULL:
-        return view->plain && view->text.len == 0 ? WEIR_S("empty") : WEIR_S("null");
-    case VIEW_BOOL:
-        return view->truth ? WEIR_S("true") : WEIR_S("false");
+    case VIEW_NULL: return view->plain && view->text.len == 0 ? WEIR_S("empty") : WEIR_S("null");
+    case VIEW_BOOL: return view->truth ? WEIR_S("true") : WEIR_S("false");
     case VIEW_INT:
     case VIEW_UINT:
     case VIEW_REAL:
@@ -117,12 +110,9 @@ static weir_str value_text(struct arena *arena, const struct view *view, bool li
             return WEIR_S("a string");
         return arena_format(arena, "the string \"%.*s\"",
                             WEIR_ARG(text_show(arena, view->text, SHOWN_TEXT_BYTES)));
-    case VIEW_ARRAY:
-        return lists ? WEIR_S("a list") : WEIR_S("an array");
-    case VIEW_OBJECT:
-        return lists ? WEIR_S("a mapping") : WEIR_S("an object");
-    case VIEW_BAD:
-        break;
+    case VIEW_ARRAY: return lists ? WEIR_S("a list") : WEIR_S("an array");
+    case VIEW_OBJECT: return lists ? WEIR_S("a mapping") : WEIR_S("an object");
+    case VIEW_BAD: break;
     }
     return WEIR_S("this");
 }
@@ -157,28 +147,19 @@ static weir_str wanted_number(struct arena *arena, const weir_field *field, cons
 weir_str decode_wanted(struct arena *arena, const weir_field *field, bool lists)
 {
     switch (field->kind) {
-    case WEIR_KIND_BOOL:
-        return WEIR_S("true or false");
-    case WEIR_KIND_F64:
-        return wanted_number(arena, field, "a number");
-    case WEIR_KIND_STR:
-        return wanted_text(arena, field);
+    case WEIR_KIND_BOOL: return WEIR_S("true or false");
+    case WEIR_KIND_F64: return wanted_number(arena, field, "a number");
+    case WEIR_KIND_STR: return wanted_text(arena, field);
     case WEIR_KIND_ENUM:
         return arena_format(arena, "one of %.*s", WEIR_ARG(enum_list(arena, field->names)));
-    case WEIR_KIND_DURATION_MS:
-        return wanted_number(arena, field, "a duration");
-    case WEIR_KIND_BYTES:
-        return wanted_number(arena, field, "a size in bytes");
+    case WEIR_KIND_DURATION_MS: return wanted_number(arena, field, "a duration");
+    case WEIR_KIND_BYTES: return wanted_number(arena, field, "a size in bytes");
     case WEIR_KIND_OBJECT:
     case WEIR_KIND_OBJECT_PTR:
-    case WEIR_KIND_MAP:
-        return lists ? WEIR_S("a mapping") : WEIR_S("an object");
-    case WEIR_KIND_ARRAY:
-        return lists ? WEIR_S("a list") : WEIR_S("an array");
-    case WEIR_KIND_JSON:
-        return WEIR_S("any value");
-    default:
-        return wanted_number(arena, field, "an integer");
+    case WEIR_KIND_MAP: return lists ? WEIR_S("a mapping") : WEIR_S("an object");
+    case WEIR_KIND_ARRAY: return lists ? WEIR_S("a list") : WEIR_S("an array");
+    case WEIR_KIND_JSON: return WEIR_S("any value");
+    default: return wanted_number(arena, field, "an integer");
     }
 }
 
@@ -189,19 +170,16 @@ weir_str decode_hint(struct arena *arena, const weir_field *field)
     if (field->help)
         return weir_str_c(field->help);
     switch (field->kind) {
-    case WEIR_KIND_STR:
-        return arena_format(arena, "for example %s", format_example(field->format));
-    case WEIR_KIND_ENUM:
-        return arena_format(arena, "for example %s", field->names->names[0].name);
+    case WEIR_KIND_STR: return arena_format(arena, "for example %s", format_example(field->format));
+    case WEIR_KIND_ENUM: return arena_format(arena, "for example %s", field->names->names[0].name);
     case WEIR_KIND_DURATION_MS:
         return WEIR_S("a number with its unit, for example 300ms, 5s, 1m or 1h");
-    case WEIR_KIND_BYTES:
-        return WEIR_S("for example 65536, 32KiB, 1MiB or 10MB");
+    case WEIR_KIND_BYTES: return WEIR_S("for example 65536, 32KiB, 1MiB or 10MB");
     case WEIR_KIND_F64:
-        return arena_format(arena, "for example %.*s",
-                            WEIR_ARG(real_text(arena, field->has_range ? (double)field->min : 0.5)));
-    default:
-        break;
+        return arena_format(
+            arena, "for example %.*s",
+            WEIR_ARG(real_text(arena, field->has_range ? (double)field->min : 0.5)));
+    default: break;
     }
     if (!kind_is_integer(field->kind))
         return WEIR_S("");
@@ -256,51 +234,41 @@ void decode_wrong_type(struct decoder *d, const struct frame *at, const weir_fie
 static bool view_is_whole(const struct view *view, wide *ret_value)
 {
     switch (view->kind) {
-    case VIEW_INT:
-        *ret_value = view->i;
-        return true;
-    case VIEW_UINT:
-        *ret_value = view->u;
-        return true;
+    case VIEW_INT: *ret_value = view->i; return true;
+    case VIEW_UINT: *ret_value = view->u; return true;
     case VIEW_REAL:
         if (view->d < -EXACT_DOUBLE_MAX || view->d > EXACT_DOUBLE_MAX ||
             view->d != (double)(int64_t)view->d)
             return false;
         *ret_value = (int64_t)view->d;
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }
 
 static void store_integer(weir_kind kind, wide value, void *out)
 {
     switch (kind) {
-    case WEIR_KIND_BOOL:
-        *(bool *)out = value != 0;
-        break;
-    case WEIR_KIND_U16:
-        *(uint16_t *)out = (uint16_t)value;
-        break;
+    case WEIR_KIND_BOOL: *(bool *)out = value != 0; break;
+    case WEIR_KIND_U16: *(uint16_t *)out = (uint16_t)value; break;
     case WEIR_KIND_I32:
-    case WEIR_KIND_ENUM:
-        *(int32_t *)out = (int32_t)value;
-        break;
+    case WEIR_KIND_ENUM: *(int32_t *)out = (int32_t)value; break;
     case WEIR_KIND_U32:
-    case WEIR_KIND_DURATION_MS:
-        *(uint32_t *)out = (uint32_t)value;
-        break;
-    default:
-        *(uint64_t *)out = (uint64_t)value;
-        break;
+    case WEIR_KIND_DURATION_MS: *(uint32_t *)out = (uint32_t)value; break;
+    default: *(uint64_t *)out = (uint64_t)value; break;
     }
 }
 
+/* The same bounds as field_bounds(), without its slow conversions. */
 static bool store_in_bounds(const weir_field *field, wide value, void *out)
 {
-    struct bounds b = field_bounds(field);
+    struct bounds b = kind_bounds(field->kind);
+    long double exact;
 
     if (value < b.least || value > b.most)
+        return false;
+    exact = value < 0 ? (long double)(int64_t)value : (long double)(uint64_t)value;
+    if (field->has_range && (exact < field->min || exact > field->max))
         return false;
     store_integer(field->kind, value, out);
     return true;
@@ -391,13 +359,12 @@ static bool check_length(struct decoder *d, const struct frame *at, const weir_f
     if (length < field->min_length && length == 0)
         decode_fault(d, at, view, decode_hint(d->arena, field), "must not be empty");
     else
-        decode_fault(d, at, view, weir_str_c(field->help ? field->help : ""),
-                     "must be %.*s, not of %zu",
-                     WEIR_ARG(wanted_text(d->arena, &(weir_field){
-                                                        .has_length = true,
-                                                        .min_length = field->min_length,
-                                                        .max_length = field->max_length })),
-                     length);
+        decode_fault(
+            d, at, view, weir_str_c(field->help ? field->help : ""), "must be %.*s, not of %zu",
+            WEIR_ARG(wanted_text(d->arena, &(weir_field){ .has_length = true,
+                                                          .min_length = field->min_length,
+                                                          .max_length = field->max_length })),
+            length);
     return false;
 }
 
@@ -413,8 +380,8 @@ static bool decode_text(struct decoder *d, const struct frame *at, const weir_fi
     if (!check_length(d, at, field, view))
         return false;
     if (!format_fits(field->format, text)) {
-        decode_wrong_type(d, at, field, &(struct view){ .at = view->at, .kind = VIEW_STR,
-                                                        .text = text });
+        decode_wrong_type(d, at, field,
+                          &(struct view){ .at = view->at, .kind = VIEW_STR, .text = text });
         return false;
     }
     if (!d->source->stable)
@@ -476,38 +443,26 @@ bool decode_scalar(struct decoder *d, const struct frame *at, const weir_field *
         }
         decode_wrong_type(d, at, field, view);
         return false;
-    case WEIR_KIND_F64:
-        return decode_real(d, at, field, view, out);
-    case WEIR_KIND_STR:
-        return decode_text(d, at, field, view, out);
-    case WEIR_KIND_ENUM:
-        return decode_name(d, at, field, view, out);
+    case WEIR_KIND_F64: return decode_real(d, at, field, view, out);
+    case WEIR_KIND_STR: return decode_text(d, at, field, view, out);
+    case WEIR_KIND_ENUM: return decode_name(d, at, field, view, out);
     case WEIR_KIND_DURATION_MS:
-    case WEIR_KIND_BYTES:
-        return decode_quantity(d, at, field, view, out);
-    default:
-        return decode_integer(d, at, field, view, out);
+    case WEIR_KIND_BYTES: return decode_quantity(d, at, field, view, out);
+    default: return decode_integer(d, at, field, view, out);
     }
 }
 
 void decode_default(struct decoder *d, const weir_field *field, void *out)
 {
     switch (field->kind) {
-    case WEIR_KIND_F64:
-        *(double *)out = field->default_f64;
-        break;
+    case WEIR_KIND_F64: *(double *)out = field->default_f64; break;
     case WEIR_KIND_STR:
-    case WEIR_KIND_JSON:
-        *(weir_str *)out = weir_str_c(field->default_text);
-        break;
+    case WEIR_KIND_JSON: *(weir_str *)out = weir_str_c(field->default_text); break;
     case WEIR_KIND_OBJECT:
     case WEIR_KIND_OBJECT_PTR:
     case WEIR_KIND_ARRAY:
-    case WEIR_KIND_MAP:
-        break;
-    default:
-        store_integer(field->kind, field->default_i64, out);
-        break;
+    case WEIR_KIND_MAP: break;
+    default: store_integer(field->kind, field->default_i64, out); break;
     }
     (void)d;
 }

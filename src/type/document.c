@@ -71,8 +71,8 @@ static void sort_faults(struct faults *faults)
     }
 }
 
-__attribute__((format(printf, 3, 4)))
-static void add_fault(weir_document *doc, struct place place, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void add_fault(weir_document *doc, struct place place,
+                                                            const char *fmt, ...)
 {
     va_list args;
 
@@ -109,7 +109,8 @@ static int document_end(weir_document *doc, int rc)
 int weir_document_yaml_sized(weir_document *doc, weir_str text, const weir_type *type,
                              void *ret_value, size_t size)
 {
-    struct decoder d = { .source = &doc->yaml.source, .arena = &doc->arena,
+    struct decoder d = { .source = &doc->yaml.source,
+                         .arena = &doc->arena,
                          .faults = &doc->faults };
     int rc = document_begin(doc, text);
 
@@ -141,8 +142,8 @@ int weir_document_json_sized(weir_document *doc, weir_str text, const weir_type 
     return document_end(doc, rc);
 }
 
-void weir_document_fault(weir_document *doc, const char *path, const char *hint,
-                         const char *fmt, ...)
+void weir_document_fault(weir_document *doc, const char *path, const char *hint, const char *fmt,
+                         ...)
 {
     struct place place;
     va_list args;

@@ -13,8 +13,7 @@
 #include "type/json_write.h"
 #include "type/units.h"
 
-static int encode_object(struct sink *sink, const weir_type *type, const void *value,
-                         size_t depth);
+static int encode_object(struct sink *sink, const weir_type *type, const void *value, size_t depth);
 
 static int field_fail(int code, const weir_field *field, const char *why)
 {
@@ -28,8 +27,7 @@ static int encode_text(struct sink *sink, const weir_field *field, const void *a
     weir_str text = *(const weir_str *)at;
 
     if (!text.ptr)
-        return field_fail(-ENOMEM, field,
-                          "has no text: it was never set, or an allocation failed");
+        return field_fail(-ENOMEM, field, "has no text: it was never set, or an allocation failed");
     json_write_str(sink, text);
     return 0;
 }
@@ -51,32 +49,18 @@ static int encode_name(struct sink *sink, const weir_field *field, const void *a
 static int encode_scalar(struct sink *sink, const weir_field *field, const void *at)
 {
     switch (field->kind) {
-    case WEIR_KIND_BOOL:
-        json_write_bool(sink, *(const bool *)at);
-        return 0;
-    case WEIR_KIND_I32:
-        json_write_i64(sink, *(const int32_t *)at);
-        return 0;
-    case WEIR_KIND_I64:
-        json_write_i64(sink, *(const int64_t *)at);
-        return 0;
-    case WEIR_KIND_U16:
-        json_write_u64(sink, *(const uint16_t *)at);
-        return 0;
-    case WEIR_KIND_U32:
-        json_write_u64(sink, *(const uint32_t *)at);
-        return 0;
-    case WEIR_KIND_U64:
-        json_write_u64(sink, *(const uint64_t *)at);
-        return 0;
+    case WEIR_KIND_BOOL: json_write_bool(sink, *(const bool *)at); return 0;
+    case WEIR_KIND_I32: json_write_i64(sink, *(const int32_t *)at); return 0;
+    case WEIR_KIND_I64: json_write_i64(sink, *(const int64_t *)at); return 0;
+    case WEIR_KIND_U16: json_write_u64(sink, *(const uint16_t *)at); return 0;
+    case WEIR_KIND_U32: json_write_u64(sink, *(const uint32_t *)at); return 0;
+    case WEIR_KIND_U64: json_write_u64(sink, *(const uint64_t *)at); return 0;
     case WEIR_KIND_F64:
         return json_write_f64(sink, *(const double *)at)
                    ? 0
                    : field_fail(-EDOM, field, "is not a finite number: JSON can't hold it");
-    case WEIR_KIND_STR:
-        return encode_text(sink, field, at);
-    case WEIR_KIND_ENUM:
-        return encode_name(sink, field, at);
+    case WEIR_KIND_STR: return encode_text(sink, field, at);
+    case WEIR_KIND_ENUM: return encode_name(sink, field, at);
     case WEIR_KIND_DURATION_MS:
         sink_add_char(sink, '"');
         duration_write(sink, *(const uint32_t *)at);
@@ -87,8 +71,7 @@ static int encode_scalar(struct sink *sink, const weir_field *field, const void 
         bytes_write(sink, *(const uint64_t *)at);
         sink_add_char(sink, '"');
         return 0;
-    default:
-        return field_fail(WEIR_EWRONGUSE, field, "is of a kind that can't stand here");
+    default: return field_fail(WEIR_EWRONGUSE, field, "is of a kind that can't stand here");
     }
 }
 
@@ -104,8 +87,7 @@ static size_t list_count(const weir_field *field, const void *object)
     return *(const size_t *)((const char *)object + field->count_offset);
 }
 
-static int encode_list(struct sink *sink, const weir_field *field, const void *object,
-                       size_t depth)
+static int encode_list(struct sink *sink, const weir_field *field, const void *object, size_t depth)
 {
     const char *element = *(const char *const *)field_in(field, object);
     size_t count = list_count(field, object);
@@ -135,39 +117,31 @@ static int encode_field(struct sink *sink, const weir_field *field, const void *
     const void *at = field_in(field, object);
 
     switch (field->kind) {
-    case WEIR_KIND_OBJECT:
-        return encode_object(sink, field->type, at, depth);
+    case WEIR_KIND_OBJECT: return encode_object(sink, field->type, at, depth);
     case WEIR_KIND_OBJECT_PTR:
         return encode_object(sink, field->type, *(const void *const *)at, depth);
     case WEIR_KIND_ARRAY:
-    case WEIR_KIND_MAP:
-        return encode_list(sink, field, object, depth);
+    case WEIR_KIND_MAP: return encode_list(sink, field, object, depth);
     case WEIR_KIND_JSON:
         if (((const weir_str *)at)->ptr)
             sink_add(sink, *(const weir_str *)at);
         else
             json_write_null(sink);
         return 0;
-    default:
-        return encode_scalar(sink, field, at);
+    default: return encode_scalar(sink, field, at);
     }
 }
 
 static bool is_zero(const weir_field *field, const void *at)
 {
     switch (field->kind) {
-    case WEIR_KIND_BOOL:
-        return !*(const bool *)at;
-    case WEIR_KIND_U16:
-        return *(const uint16_t *)at == 0;
+    case WEIR_KIND_BOOL: return !*(const bool *)at;
+    case WEIR_KIND_U16: return *(const uint16_t *)at == 0;
     case WEIR_KIND_I64:
     case WEIR_KIND_U64:
-    case WEIR_KIND_BYTES:
-        return *(const uint64_t *)at == 0;
-    case WEIR_KIND_F64:
-        return *(const double *)at == 0;
-    default: /* int32_t, uint32_t, enums */
-        return *(const uint32_t *)at == 0;
+    case WEIR_KIND_BYTES: return *(const uint64_t *)at == 0;
+    case WEIR_KIND_F64: return *(const double *)at == 0;
+    default: /* int32_t, uint32_t, enums */ return *(const uint32_t *)at == 0;
     }
 }
 
@@ -206,26 +180,21 @@ static bool is_left_out(const weir_field *field, const void *object)
     const void *at = field_in(field, object);
 
     switch (field->kind) {
-    case WEIR_KIND_CHECK:
-        return true;
+    case WEIR_KIND_CHECK: return true;
     case WEIR_KIND_STR:
     case WEIR_KIND_JSON:
         return (field->optional && !((const weir_str *)at)->ptr) ||
                (field->omit_empty && ((const weir_str *)at)->len == 0);
-    case WEIR_KIND_OBJECT:
-        return field->optional && object_is_absent(field->type, at);
-    case WEIR_KIND_OBJECT_PTR:
-        return !*(const void *const *)at;
+    case WEIR_KIND_OBJECT: return field->optional && object_is_absent(field->type, at);
+    case WEIR_KIND_OBJECT_PTR: return !*(const void *const *)at;
     case WEIR_KIND_ARRAY:
     case WEIR_KIND_MAP:
         return (field->optional || field->omit_empty) && list_count(field, object) == 0;
-    default:
-        return field->omit_empty && is_zero(field, at);
+    default: return field->omit_empty && is_zero(field, at);
     }
 }
 
-static int encode_object(struct sink *sink, const weir_type *type, const void *value,
-                         size_t depth)
+static int encode_object(struct sink *sink, const weir_type *type, const void *value, size_t depth)
 {
     bool first = true;
     int rc = 0;
@@ -234,8 +203,7 @@ static int encode_object(struct sink *sink, const weir_type *type, const void *v
         return weir_fail(-ELOOP, "%s: more than %d objects inside each other", type->name,
                          WEIR_TYPE_DEPTH_MAX);
     sink_add_char(sink, '{');
-    for (const weir_field *field = type->fields; field->kind != WEIR_KIND_END && rc == 0;
-         field++) {
+    for (const weir_field *field = type->fields; field->kind != WEIR_KIND_END && rc == 0; field++) {
         if (is_left_out(field, value))
             continue;
         if (!first)
@@ -284,18 +252,10 @@ int json_encode_array(struct sink *sink, const weir_type *type, const void *valu
 int json_write_value(struct sink *sink, const weir_value *value)
 {
     switch (value->kind) {
-    case WEIR_VALUE_NULL:
-        json_write_null(sink);
-        break;
-    case WEIR_VALUE_BOOL:
-        json_write_bool(sink, value->boolean);
-        break;
-    case WEIR_VALUE_I64:
-        json_write_i64(sink, value->i64);
-        break;
-    case WEIR_VALUE_U64:
-        json_write_u64(sink, value->u64);
-        break;
+    case WEIR_VALUE_NULL: json_write_null(sink); break;
+    case WEIR_VALUE_BOOL: json_write_bool(sink, value->boolean); break;
+    case WEIR_VALUE_I64: json_write_i64(sink, value->i64); break;
+    case WEIR_VALUE_U64: json_write_u64(sink, value->u64); break;
     case WEIR_VALUE_F64:
         if (!json_write_f64(sink, value->f64))
             return weir_fail(-EDOM, "a number is not finite: JSON can't hold it");

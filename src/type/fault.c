@@ -177,9 +177,8 @@ size_t weir_fault_print(char *text, size_t size, weir_str name, const weir_fault
                        WEIR_ARG(fault->hint), hinted ? ")" : "");
     else
         len = snprintf(text, size, "%.*s: %.*s%s%.*s%s%.*s%s", WEIR_ARG(name),
-                       WEIR_ARG(fault->path), fault->path.len ? ": " : "",
-                       WEIR_ARG(fault->message), hinted ? " (" : "", WEIR_ARG(fault->hint),
-                       hinted ? ")" : "");
+                       WEIR_ARG(fault->path), fault->path.len ? ": " : "", WEIR_ARG(fault->message),
+                       hinted ? " (" : "", WEIR_ARG(fault->hint), hinted ? ")" : "");
     if (len < 0)
         len = 0;
     /* A pointer may hold any byte: one fault stays one line. */

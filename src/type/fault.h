@@ -41,9 +41,9 @@ void faults_init(struct faults *faults, struct arena *arena);
 bool faults_full(struct faults *faults);
 
 /* "<what at names> <the sentence>": the sentence begins with its verb. */
-__attribute__((format(printf, 5, 6)))
-void faults_add(struct faults *faults, const struct frame *at, struct place place, weir_str hint,
-                const char *fmt, ...);
+__attribute__((format(printf, 5, 6))) void faults_add(struct faults *faults, const struct frame *at,
+                                                      struct place place, weir_str hint,
+                                                      const char *fmt, ...);
 /* The same with a message and a path of one's own. */
 void faults_addv(struct faults *faults, weir_str path, struct place place, const char *hint,
                  const char *fmt, va_list args);

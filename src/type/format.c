@@ -134,10 +134,9 @@ static bool fits_picture(weir_str s, const char *picture)
         char c = s.ptr[i];
         bool digit = c >= '0' && c <= '9';
 
-        if (picture[i] == '0' ? !digit
-            : picture[i] == 'x'
-                ? !(digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
-                : c != picture[i])
+        if (picture[i] == '0'   ? !digit
+            : picture[i] == 'x' ? !(digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
+                                : c != picture[i])
             return false;
     }
     return true;
@@ -160,8 +159,8 @@ static bool is_date(weir_str s)
     day = two_digits(s.ptr + 8);
     if (month < 1 || month > 12 || day < 1)
         return false;
-    return day <= days[month - 1] || (month == 2 && day == 29 && year % 4 == 0 &&
-                                      (year % 100 != 0 || year % 400 == 0));
+    return day <= days[month - 1] ||
+           (month == 2 && day == 29 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
 }
 
 /* RFC 3339, section 5.6. */
@@ -193,18 +192,12 @@ static bool is_date_time(weir_str s)
 bool format_fits(weir_text_format format, weir_str text)
 {
     switch (format) {
-    case WEIR_ANY_TEXT:
-        return true;
-    case WEIR_EMAIL:
-        return text.len > 0 && is_email(text);
-    case WEIR_URL:
-        return is_url(text);
-    case WEIR_HOST_PORT:
-        return text.len > 0 && is_authority(text, false, true);
-    case WEIR_UUID:
-        return fits_picture(text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
-    case WEIR_DATE_TIME:
-        return is_date_time(text);
+    case WEIR_ANY_TEXT: return true;
+    case WEIR_EMAIL: return text.len > 0 && is_email(text);
+    case WEIR_URL: return is_url(text);
+    case WEIR_HOST_PORT: return text.len > 0 && is_authority(text, false, true);
+    case WEIR_UUID: return fits_picture(text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+    case WEIR_DATE_TIME: return is_date_time(text);
     }
     return false;
 }
@@ -212,9 +205,9 @@ bool format_fits(weir_text_format format, weir_str text)
 const char *format_name(weir_text_format format)
 {
     static const char *const names[] = {
-        [WEIR_ANY_TEXT] = "a text",   [WEIR_EMAIL] = "an email address",
-        [WEIR_URL] = "a URL",         [WEIR_HOST_PORT] = "an address with a port",
-        [WEIR_UUID] = "a UUID",       [WEIR_DATE_TIME] = "a date and time",
+        [WEIR_ANY_TEXT] = "a text", [WEIR_EMAIL] = "an email address",
+        [WEIR_URL] = "a URL",       [WEIR_HOST_PORT] = "an address with a port",
+        [WEIR_UUID] = "a UUID",     [WEIR_DATE_TIME] = "a date and time",
     };
 
     return names[format];

@@ -13,7 +13,9 @@ int json_decode(struct arena *arena, weir_str text, const weir_type *type, unsig
 {
     struct json_source json;
     struct faults faults;
-    struct decoder d = { .source = &json.source, .arena = arena, .faults = &faults,
+    struct decoder d = { .source = &json.source,
+                         .arena = arena,
+                         .faults = &faults,
                          .input = flags & JSON_DECODE_INPUT };
     int rc;
 

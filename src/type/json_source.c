@@ -51,8 +51,7 @@ static void json_view(const struct source *source, const void *at, struct view *
         ret_view->kind = VIEW_OBJECT;
         ret_view->count = yyjson_get_len(val);
         break;
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -145,6 +144,8 @@ static bool depth_is_bounded(yyjson_val *root)
     yyjson_val *ends[WEIR_TYPE_DEPTH_MAX], *stop = unsafe_yyjson_get_next(root);
     size_t depth = 0;
 
+    if (stop - root <= WEIR_TYPE_DEPTH_MAX)
+        return true;
     for (yyjson_val *val = root; val < stop; val++) {
         while (depth > 0 && val >= ends[depth - 1])
             depth--;
@@ -188,9 +189,8 @@ int json_source_parse(struct json_source *json, weir_str text, bool raw_numbers)
 
     json->doc = yyjson_read_opts(json->copy, text.len, flags, &json->scratch.alc, &err);
     if (!json->doc)
-        return err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION
-                   ? -ENOMEM
-                   : json_fail(json, err.msg, err.pos);
+        return err.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? -ENOMEM
+                                                               : json_fail(json, err.msg, err.pos);
     if (!depth_is_bounded(yyjson_doc_get_root(json->doc)))
         return json_fail(json, "more than 64 arrays and objects inside each other", 0);
     return 0;
@@ -209,9 +209,8 @@ struct place json_source_place(const struct json_source *json)
 {
     size_t line = 0, column = 0, character = 0;
 
-    if (json->text.len == 0 ||
-        !yyjson_locate_pos(json->text.ptr, json->text.len, json->offset, &line, &column,
-                           &character))
+    if (json->text.len == 0 || !yyjson_locate_pos(json->text.ptr, json->text.len, json->offset,
+                                                  &line, &column, &character))
         return (struct place){ 1, 1 };
     return (struct place){ (uint32_t)line, (uint32_t)column };
 }

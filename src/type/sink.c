@@ -86,8 +86,9 @@ static size_t utf8_sequence(const unsigned char *p, size_t len)
 
 static void add_control(struct sink *sink, unsigned char c)
 {
-    static const char names[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-                                  ['\r'] = 'r' };
+    static const char names[] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'
+    };
     static const char hex[] = "0123456789abcdef";
 
     if (!sink_room(sink, 6))

@@ -41,9 +41,10 @@ void sink_add_slow(struct sink *sink, weir_str s);
 static inline void sink_add(struct sink *sink, weir_str s)
 {
     if (__builtin_expect((size_t)(sink->end - sink->at) >= s.len, 1)) {
-        if (s.len)
+        if (s.len) { /* both pointers may be NULL for nothing */
             memcpy(sink->at, s.ptr, s.len);
-        sink->at += s.len;
+            sink->at += s.len;
+        }
     } else {
         sink_add_slow(sink, s);
     }

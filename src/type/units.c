@@ -22,9 +22,17 @@ static const struct unit duration_units[] = {
 };
 
 static const struct unit byte_units[] = {
-    { "TiB", UINT64_C(1) << 40 }, { "GiB", 1 << 30 }, { "MiB", 1 << 20 }, { "KiB", 1 << 10 },
-    { "TB", 1000000000000 },      { "GB", 1000000000 }, { "MB", 1000000 }, { "KB", 1000 },
-    { "kB", 1000 },               { "B", 1 },           { "", 1 },
+    { "TiB", UINT64_C(1) << 40 },
+    { "GiB", 1 << 30 },
+    { "MiB", 1 << 20 },
+    { "KiB", 1 << 10 },
+    { "TB", 1000000000000 },
+    { "GB", 1000000000 },
+    { "MB", 1000000 },
+    { "KB", 1000 },
+    { "kB", 1000 },
+    { "B", 1 },
+    { "", 1 },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -49,9 +57,9 @@ static bool quantity_read(weir_str text, struct quantity *ret_quantity)
         return false;
     if (at < text.len && text.ptr[at] == '.') {
         for (at++; at < text.len && text.ptr[at] >= '0' && text.ptr[at] <= '9'; at++, behind++) {
-            q.too_large |=
-                __builtin_mul_overflow(q.digits, 10, &q.digits) ||
-                __builtin_add_overflow(q.digits, (unsigned)(text.ptr[at] - '0'), &q.digits);
+            q.too_large |= __builtin_mul_overflow(q.digits, 10, &q.digits) ||
+                           __builtin_add_overflow(q.digits, (unsigned)(text.ptr[at] - '0'),
+                                                  &q.digits);
             q.fraction *= 10;
             if (behind == FRACTION_DIGITS_MAX)
                 return false;
@@ -131,8 +139,8 @@ void bytes_write(struct sink *sink, uint64_t bytes)
 {
     /* Powers of 1,024 only, then plain bytes: what is read back is the same. */
     static const struct unit written[] = {
-        { "TiB", UINT64_C(1) << 40 }, { "GiB", 1 << 30 }, { "MiB", 1 << 20 }, { "KiB", 1 << 10 },
-        { "B", 1 },
+        { "TiB", UINT64_C(1) << 40 }, { "GiB", 1 << 30 }, { "MiB", 1 << 20 },
+        { "KiB", 1 << 10 },           { "B", 1 },
     };
 
     quantity_write(sink, bytes, written, COUNT(written));

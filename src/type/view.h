@@ -65,8 +65,7 @@ struct source_ops {
     bool (*next)(const struct source *source, struct walk *walk, struct member *ret_member);
     struct place (*place)(const struct source *source, const void *at);
     /* The value of an object's member as JSON text; a NULL pointer without memory. */
-    weir_str (*json)(const struct source *source, struct arena *arena,
-                     const struct member *member);
+    weir_str (*json)(const struct source *source, struct arena *arena, const struct member *member);
 };
 
 #endif

@@ -44,8 +44,7 @@ static bool resolve_based(struct view *view)
     for (size_t i = 0; i < digits.len; i++) {
         int digit = hex_digit(digits.ptr[i]);
 
-        if (digit < 0 || (unsigned)digit >= base ||
-            __builtin_mul_overflow(value, base, &value) ||
+        if (digit < 0 || (unsigned)digit >= base || __builtin_mul_overflow(value, base, &value) ||
             __builtin_add_overflow(value, (unsigned)digit, &value))
             return false;
     }

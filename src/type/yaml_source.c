@@ -84,8 +84,8 @@ static weir_str here(struct builder *b)
     return frame_pointer(b->arena, up, "");
 }
 
-__attribute__((format(printf, 4, 5)))
-static void complain(struct builder *b, yaml_mark_t mark, const char *hint, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static void complain(struct builder *b, yaml_mark_t mark,
+                                                           const char *hint, const char *fmt, ...)
 {
     va_list args;
 
@@ -138,6 +138,8 @@ static void take_key(struct builder *b, struct level *level, struct yaml_node *n
     struct yaml_node *first;
 
     level->key = level->at_key = node;
+    if (node->kind == YAML_KIND_BAD)
+        return;
     if (node->kind == YAML_KIND_LIST || node->kind == YAML_KIND_MAPPING) {
         complain(b, mark, "write a plain word as the key", "a list or a mapping can't be a key");
         return;
@@ -207,7 +209,8 @@ static void refuse_marks(struct builder *b, const yaml_char_t *anchor, const yam
         complain(b, mark, "write the value out where it is needed",
                  "anchors (`&name`) are not supported");
     if (tag)
-        complain(b, mark, "leave it out: the key says the type", "tags (`!name`) are not supported");
+        complain(b, mark, "leave it out: the key says the type",
+                 "tags (`!name`) are not supported");
 }
 
 static void on_scalar(struct builder *b, const yaml_event_t *event)
@@ -219,8 +222,8 @@ static void on_scalar(struct builder *b, const yaml_event_t *event)
     refuse_marks(b, event->data.scalar.anchor, event->data.scalar.tag, event->start_mark);
     if (!node)
         return;
-    node->text = arena_dup(b->arena, weir_str_from((const char *)event->data.scalar.value,
-                                                   event->data.scalar.length));
+    node->text = arena_dup(
+        b->arena, weir_str_from((const char *)event->data.scalar.value, event->data.scalar.length));
     if (!node->text.ptr)
         b->error = -ENOMEM;
     else
@@ -248,15 +251,9 @@ static void on_document(struct builder *b, const yaml_event_t *event)
 static void on_event(struct builder *b, const yaml_event_t *event)
 {
     switch (event->type) {
-    case YAML_DOCUMENT_START_EVENT:
-        on_document(b, event);
-        break;
-    case YAML_SCALAR_EVENT:
-        on_scalar(b, event);
-        break;
-    case YAML_ALIAS_EVENT:
-        on_alias(b, event);
-        break;
+    case YAML_DOCUMENT_START_EVENT: on_document(b, event); break;
+    case YAML_SCALAR_EVENT: on_scalar(b, event); break;
+    case YAML_ALIAS_EVENT: on_alias(b, event); break;
     case YAML_SEQUENCE_START_EVENT:
         refuse_marks(b, event->data.sequence_start.anchor, event->data.sequence_start.tag,
                      event->start_mark);
@@ -268,14 +265,9 @@ static void on_event(struct builder *b, const yaml_event_t *event)
         open_node(b, YAML_KIND_MAPPING, event->start_mark);
         break;
     case YAML_SEQUENCE_END_EVENT:
-    case YAML_MAPPING_END_EVENT:
-        close_node(b);
-        break;
-    case YAML_STREAM_END_EVENT:
-        b->ended = true;
-        break;
-    default:
-        break;
+    case YAML_MAPPING_END_EVENT: close_node(b); break;
+    case YAML_STREAM_END_EVENT: b->ended = true; break;
+    default: break;
     }
 }
 
@@ -328,18 +320,10 @@ static void yaml_view(const struct source *source, const void *at, struct view *
         ret_view->plain = true;
         yaml_scalar_resolve(ret_view);
         break;
-    case YAML_KIND_QUOTED:
-        ret_view->kind = VIEW_STR;
-        break;
-    case YAML_KIND_LIST:
-        ret_view->kind = VIEW_ARRAY;
-        break;
-    case YAML_KIND_MAPPING:
-        ret_view->kind = VIEW_OBJECT;
-        break;
-    case YAML_KIND_BAD:
-        ret_view->kind = VIEW_BAD;
-        break;
+    case YAML_KIND_QUOTED: ret_view->kind = VIEW_STR; break;
+    case YAML_KIND_LIST: ret_view->kind = VIEW_ARRAY; break;
+    case YAML_KIND_MAPPING: ret_view->kind = VIEW_OBJECT; break;
+    case YAML_KIND_BAD: ret_view->kind = VIEW_BAD; break;
     }
 }
 
@@ -378,24 +362,12 @@ static void write_scalar(struct sink *sink, const struct yaml_node *node)
     if (node->kind == YAML_KIND_PLAIN)
         yaml_scalar_resolve(&view);
     switch (view.kind) {
-    case VIEW_NULL:
-        json_write_null(sink);
-        break;
-    case VIEW_BOOL:
-        json_write_bool(sink, view.truth);
-        break;
-    case VIEW_INT:
-        json_write_i64(sink, view.i);
-        break;
-    case VIEW_UINT:
-        json_write_u64(sink, view.u);
-        break;
-    case VIEW_REAL:
-        json_write_f64(sink, view.d);
-        break;
-    default:
-        json_write_str(sink, node->text);
-        break;
+    case VIEW_NULL: json_write_null(sink); break;
+    case VIEW_BOOL: json_write_bool(sink, view.truth); break;
+    case VIEW_INT: json_write_i64(sink, view.i); break;
+    case VIEW_UINT: json_write_u64(sink, view.u); break;
+    case VIEW_REAL: json_write_f64(sink, view.d); break;
+    default: json_write_str(sink, node->text); break;
     }
 }
 

@@ -52,10 +52,8 @@ extern const weir_type sample_inner_type;
 extern const weir_type sample_type; /* all optional */
 
 /* Decode text, which must have faults, and compare all of them as printed. */
-void sample_yaml_faults(const weir_type *type, size_t size, const char *text,
-                        const char *expected);
-void sample_json_faults(const weir_type *type, size_t size, const char *text,
-                        const char *expected);
+void sample_yaml_faults(const weir_type *type, size_t size, const char *text, const char *expected);
+void sample_json_faults(const weir_type *type, size_t size, const char *text, const char *expected);
 
 /* Decode text, which must be in order; the document owns what value points to. */
 weir_document *sample_yaml(const char *text, struct sample *value);

@@ -61,11 +61,19 @@ static void every_kind_is_decoded(void **state)
 static void raw_values_keep_their_bytes(void **state)
 {
     static const char *const values[] = {
-        "1.00",     "-0",  "1E400", "\"\"", "\"\\\\\"", "\"\\\"]}\"", "[]", "{}", "[[],[ ]]",
-        "{\"a\":}", "null", "true", "[1 , 2]", "{\"raw\":{\"raw\":1}}", "\"\xc3\xa9\"",
+        "1.00",         "-0",
+        "1E400",        "\"\"",
+        "\"\\\\\"",     "\"\\\"]}\"",
+        "[]",           "{}",
+        "[[],[ ]]",     "{\"a\":}",
+        "null",         "true",
+        "[1 , 2]",      "{\"raw\":{\"raw\":1}}",
+        "\"\xc3\xa9\"",
     };
     static const char *const forms[] = {
-        "{\"raw\":%s}", "{ \"raw\"\t:\n%s\r}", "{\"r\\u0061w\":%s,\"i32\":1}",
+        "{\"raw\":%s}",
+        "{ \"raw\"\t:\n%s\r}",
+        "{\"r\\u0061w\":%s,\"i32\":1}",
         "{\"text\":\"raw\\\":\\\\\",\"raw\" :%s }",
     };
 
@@ -225,12 +233,12 @@ static void what_is_read_only_is_left_out_of_input(void **state)
 
     (void)state;
     arena_init(&arena, NULL);
-    assert_int_equal(json_decode(&arena, text, &created_type, JSON_DECODE_INPUT, &created,
-                                 sizeof created, NULL),
-                     0);
-    assert_int_equal(created.id, 0);
     assert_int_equal(
-        json_decode(&arena, text, &created_type, 0, &created, sizeof created, NULL), 0);
+        json_decode(&arena, text, &created_type, JSON_DECODE_INPUT, &created, sizeof created, NULL),
+        0);
+    assert_int_equal(created.id, 0);
+    assert_int_equal(json_decode(&arena, text, &created_type, 0, &created, sizeof created, NULL),
+                     0);
     assert_int_equal(created.id, 7);
     assert_int_equal(json_decode(&arena, WEIR_S("{\"name\":\"a\"}"), &created_type, 0, &created,
                                  sizeof created, NULL),
@@ -255,12 +263,11 @@ static void a_task_decodes_into_its_arena(void **state)
                      WEIR_EWRONGUSE);
     arena_init(&task_arena, NULL);
     type_arena = the_arena;
-    assert_int_equal(weir_json_decode(WEIR_S("{}"), &created_type, &created, &faults),
-                     WEIR_EINPUT);
+    assert_int_equal(weir_json_decode(WEIR_S("{}"), &created_type, &created, &faults), WEIR_EINPUT);
     assert_int_equal(faults.count, 1);
     assert_str(faults.list[0].path, "/name");
-    assert_int_equal(
-        weir_json_decode(WEIR_S("{\"name\":\"x\"}"), &created_type, &created, NULL), 0);
+    assert_int_equal(weir_json_decode(WEIR_S("{\"name\":\"x\"}"), &created_type, &created, NULL),
+                     0);
     assert_str(created.name, "x");
     assert_int_equal(weir_json_decode(weir_str_from(NULL, 0), &created_type, &created, NULL),
                      -ENOMEM);

@@ -51,8 +51,8 @@ static int decode_text(void *arg)
 /* Long enough for arenas, fault lists and hash maps to grow. */
 static weir_str long_text(char *text, size_t size, bool yaml, bool faulty)
 {
-    size_t len = (size_t)snprintf(text, size, yaml ? "raw: {a: [1, two]}\nnumbers: {"
-                                                   : "{\"raw\":{\"a\":[1]},\"numbers\":{");
+    size_t len = (size_t)snprintf(
+        text, size, yaml ? "raw: {a: [1, two]}\nnumbers: {" : "{\"raw\":{\"a\":[1]},\"numbers\":{");
 
     for (int i = 0; i < 40; i++)
         len += (size_t)snprintf(text + len, size - len, "%s\"number %d\": %d", i ? ", " : "", i,
@@ -71,7 +71,9 @@ static void decoding_survives_any_failure(void **state)
     for (int i = 0; i < 4; i++) {
         bool yaml = i & 1, faulty = i & 2;
         struct text t = { long_text(text, sizeof text, yaml, faulty), yaml,
-                          !faulty ? 0 : yaml ? WEIR_ECONFIG : WEIR_EINPUT };
+                          !faulty ? 0
+                          : yaml  ? WEIR_ECONFIG
+                                  : WEIR_EINPUT };
 
         scratch_thread_done();
         assert_true(fault_sweep(decode_text, &t) > 3);

@@ -158,8 +158,7 @@ static void keys_are_held_to_the_description(void **state)
     FAULTS("waits: 1s\n", "f.yaml:1:1: `waits` is not a known key (did you mean `wait`?)\n");
     FAULTS("inner: { name: a, zzzz: 1 }\n",
            "f.yaml:1:19: `zzzz` is not a known key (known keys: name, size)\n");
-    FAULTS("i32: 1\nflag: true\ni32: 2\n",
-           "f.yaml:3:1: `i32` is given twice, first at line 1\n");
+    FAULTS("i32: 1\nflag: true\ni32: 2\n", "f.yaml:3:1: `i32` is given twice, first at line 1\n");
     FAULTS("map: { a: {name: x}, a: {name: y} }\n",
            "f.yaml:1:22: `a` is given twice, first at line 1\n");
     FAULTS("\"i\\n32\": 1\n", "f.yaml:1:1: `i\\n32` is not a known key (did you mean `i32`?)\n");
@@ -174,6 +173,8 @@ static void yaml_that_hides_its_meaning_is_refused(void **state)
            "f.yaml:1:6: anchors (`&name`) are not supported "
            "(write the value out where it is needed)\n"
            "f.yaml:2:6: aliases (`*name`) are not supported (write the value out)\n");
+    FAULTS("map:\n  *a : { name: x }\n",
+           "f.yaml:2:3: aliases (`*name`) are not supported (write the value out)\n");
     FAULTS("i32: !!int 1\n", "f.yaml:1:6: tags (`!name`) are not supported "
                              "(leave it out: the key says the type)\n");
     FAULTS("inner:\n  <<: {name: x}\n  name: y\n",
@@ -372,8 +373,7 @@ static void a_wrong_size_or_a_second_use_is_refused(void **state)
                      WEIR_EWRONGUSE);
     weir_error_print(text, sizeof text);
     assert_non_null(strstr(text, "struct sample_inner is described with"));
-    assert_int_equal(weir_document_yaml(doc, WEIR_S("i32: 1"), &sample_type, &s),
-                     WEIR_EWRONGUSE);
+    assert_int_equal(weir_document_yaml(doc, WEIR_S("i32: 1"), &sample_type, &s), WEIR_EWRONGUSE);
     weir_document_free(doc);
     weir_document_free(NULL);
 }

@@ -47,6 +47,13 @@ static inline void list_remove(struct node *n)
     n->next = n->prev = n;
 }
 
+/* Take out a node that is not used as one again before it is put into a list. */
+static inline void list_unlink(struct node *n)
+{
+    n->prev->next = n->next;
+    n->next->prev = n->prev;
+}
+
 static inline struct node *list_pop(struct node *head)
 {
     struct node *n = head->next;

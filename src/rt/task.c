@@ -71,7 +71,7 @@ static void task_end(struct task *task, int rc, struct chain *chain)
             *done->ret_arm = done->arm;
         wait_wake(done->wait, rc);
     }
-    list_remove(&task->sibling);
+    list_unlink(&task->sibling);
     if (task->flags & TASK_HOLD)
         list_push(&scope->held, &task->sibling);
     scope_child_ended(scope, task, chain);

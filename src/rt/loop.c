@@ -10,6 +10,7 @@
  * sets the mark, then looks at the inbox once more, then waits; so a message
  * that came between is seen. */
 #include "rt/context.h"
+#include "type/current.h"
 
 _Thread_local struct loop *loop_current;
 
@@ -333,6 +334,7 @@ fail:
 void loop_adopt_thread(struct loop *loop)
 {
     loop_current = loop;
+    type_arena = rt_arena;
     context_adopt(&loop->context);
 }
 

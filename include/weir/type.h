@@ -85,7 +85,7 @@ typedef struct weir_enum {
 } weir_enum;
 
 typedef struct weir_type weir_type;
-typedef struct weir_field weir_field;
+typedef struct weir_type_field weir_type_field;
 typedef struct weir_checker weir_checker;
 
 /* A rule over a whole struct: looks at the decoded value and reports with
@@ -94,7 +94,7 @@ typedef void weir_check_fn(const void *value, weir_checker *checker);
 
 /* One field. The upper members are set by the field macros, the lower ones are
  * options that may follow in the macro's arguments. */
-struct weir_field {
+struct weir_type_field {
     const char *name; /* the member's name; NULL in an item */
     weir_kind kind;
     size_t offset;
@@ -103,7 +103,7 @@ struct weir_field {
     size_t value_offset;     /* map: of the value in an entry */
     const weir_type *type;   /* object */
     const weir_enum *names;  /* enum */
-    const weir_field *item;  /* array, map: what each element is */
+    const weir_type_field *item;  /* array, map: what each element is */
     weir_check_fn *check;    /* a rule */
 
     const char *key;  /* its name in documents, when it is not the member's */
@@ -124,7 +124,7 @@ struct weir_field {
 struct weir_type {
     const char *name; /* the C type's, for messages to the programmer */
     size_t size;
-    const weir_field *fields; /* and rules, up to one of kind WEIR_KIND_END */
+    const weir_type_field *fields; /* and rules, up to one of kind WEIR_KIND_END */
 };
 
 /* ---- faults -------------------------------------------------------------- */

@@ -13,7 +13,7 @@
     const weir_type type_name = {                                              \
         .name = #struct_type,                                                  \
         .size = sizeof(struct_type),                                           \
-        .fields = (const weir_field[]){ WEIR_EACH_(struct_type, __VA_ARGS__),  \
+        .fields = (const weir_type_field[]){ WEIR_EACH_(struct_type, __VA_ARGS__),  \
                                         { .kind = WEIR_KIND_END } },           \
     }
 
@@ -119,7 +119,7 @@
     { .name = #member, .kind = WEIR_KIND_ARRAY, .offset = offsetof(T, member), \
       .count_offset = WEIR_OFFSET_(T, member##_count, size_t),                 \
       .size = sizeof(*WEIR_MEMBER_(T, member)),                                \
-      .item = &(const weir_field)WEIR_ELEMENT_(*WEIR_MEMBER_(T, member), array_item), __VA_ARGS__ }
+      .item = &(const weir_type_field)WEIR_ELEMENT_(*WEIR_MEMBER_(T, member), array_item), __VA_ARGS__ }
 
 #define WEIR_MAP_(T, member, map_item, ...)                                    \
     { .name = #member, .kind = WEIR_KIND_MAP,                                  \
@@ -130,7 +130,7 @@
       .count_offset = WEIR_OFFSET_(T, member##_count, size_t),                 \
       .size = sizeof(*WEIR_MEMBER_(T, member)),                                \
       .value_offset = offsetof(__typeof__(*WEIR_MEMBER_(T, member)), value),   \
-      .item = &(const weir_field)WEIR_ELEMENT_(WEIR_MEMBER_(T, member)->value, map_item), \
+      .item = &(const weir_type_field)WEIR_ELEMENT_(WEIR_MEMBER_(T, member)->value, map_item), \
       __VA_ARGS__ }
 
 #define WEIR_RULE_(T, function)                                                \

@@ -41,7 +41,7 @@ static bool size_is_right(struct decoder *d, const weir_type *type, size_t size)
 
 static void set_defaults(struct decoder *d, const weir_type *type, void *out)
 {
-    for (const weir_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
+    for (const weir_type_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
         if (field->kind == WEIR_KIND_CHECK)
             continue;
         if (field->kind == WEIR_KIND_OBJECT)
@@ -51,7 +51,7 @@ static void set_defaults(struct decoder *d, const weir_type *type, void *out)
     }
 }
 
-static void set_absent(struct decoder *d, const weir_field *field, void *object)
+static void set_absent(struct decoder *d, const weir_type_field *field, void *object)
 {
     if (field->kind == WEIR_KIND_OBJECT)
         set_defaults(d, field->type, field_at(field, object));
@@ -61,7 +61,7 @@ static void set_absent(struct decoder *d, const weir_field *field, void *object)
 
 /* ---- arrays and maps ------------------------------------------------------ */
 
-static bool check_count(struct decoder *d, const struct frame *at, const weir_field *field,
+static bool check_count(struct decoder *d, const struct frame *at, const weir_type_field *field,
                         const struct view *view)
 {
     const char *what = field->kind == WEIR_KIND_MAP ? "entries" : "items";
@@ -80,7 +80,8 @@ static bool check_count(struct decoder *d, const struct frame *at, const weir_fi
     return false;
 }
 
-static void decode_element(struct decoder *d, const weir_field *item, const struct element *element)
+static void decode_element(struct decoder *d, const weir_type_field *item,
+                           const struct element *element)
 {
     struct view view;
 
@@ -92,7 +93,7 @@ static void decode_element(struct decoder *d, const weir_field *item, const stru
 }
 
 /* Zeroed memory for count elements; NULL for none, or with d->error set. */
-static char *elements_new(struct decoder *d, const weir_field *field, size_t count)
+static char *elements_new(struct decoder *d, const weir_type_field *field, size_t count)
 {
     size_t bytes;
     char *elements;
@@ -106,7 +107,7 @@ static char *elements_new(struct decoder *d, const weir_field *field, size_t cou
     return elements;
 }
 
-static void decode_array(struct decoder *d, const struct frame *at, const weir_field *field,
+static void decode_array(struct decoder *d, const struct frame *at, const weir_type_field *field,
                          const struct view *view, void *object)
 {
     struct member member;
@@ -134,7 +135,7 @@ static void decode_array(struct decoder *d, const struct frame *at, const weir_f
 }
 
 struct entries {
-    const weir_field *field;
+    const weir_type_field *field;
     char *list;
     size_t count;
     struct map keys; /* used when there are many */
@@ -178,7 +179,7 @@ static void decode_entry(struct decoder *d, struct entries *e, const struct fram
                    &(struct element){ at, member->at, entry + e->field->value_offset });
 }
 
-static void decode_map(struct decoder *d, const struct frame *at, const weir_field *field,
+static void decode_map(struct decoder *d, const struct frame *at, const weir_type_field *field,
                        const struct view *view, void *object)
 {
     struct entries e = { .field = field };
@@ -207,8 +208,8 @@ static void decode_map(struct decoder *d, const struct frame *at, const weir_fie
 
 /* ---- objects -------------------------------------------------------------- */
 
-static void decode_object_ptr(struct decoder *d, const struct frame *at, const weir_field *field,
-                              const struct view *view, void *out)
+static void decode_object_ptr(struct decoder *d, const struct frame *at,
+                              const weir_type_field *field, const struct view *view, void *out)
 {
     void *object;
 
@@ -223,7 +224,7 @@ static void decode_object_ptr(struct decoder *d, const struct frame *at, const w
     *(void **)out = object;
 }
 
-static void decode_field(struct decoder *d, const struct frame *at, const weir_field *field,
+static void decode_field(struct decoder *d, const struct frame *at, const weir_type_field *field,
                          const struct member *member, void *object)
 {
     void *out = field_at(field, object);
@@ -255,13 +256,14 @@ static void decode_field(struct decoder *d, const struct frame *at, const weir_f
 
 /* Members mostly come in the order of the description: the search begins behind
  * the last one found, and wraps around. */
-static const weir_field *field_find(const weir_type *type, const weir_field *from, weir_str key)
+static const weir_type_field *field_find(const weir_type *type, const weir_type_field *from,
+                                         weir_str key)
 {
-    for (const weir_field *field = from; field->kind != WEIR_KIND_END; field++) {
+    for (const weir_type_field *field = from; field->kind != WEIR_KIND_END; field++) {
         if (field->kind != WEIR_KIND_CHECK && weir_str_eq(field_key(field), key))
             return field;
     }
-    for (const weir_field *field = type->fields; field != from; field++) {
+    for (const weir_type_field *field = type->fields; field != from; field++) {
         if (field->kind != WEIR_KIND_CHECK && weir_str_eq(field_key(field), key))
             return field;
     }
@@ -293,14 +295,14 @@ static void unknown_key(struct decoder *d, const struct frame *at, const weir_ty
 static void decode_members(struct decoder *d, const struct frame *at, const weir_type *type,
                            const struct view *view, void *out, struct seen *seen)
 {
-    const weir_field *from = type->fields;
+    const weir_type_field *from = type->fields;
     struct member member;
     struct walk walk;
 
     d->source->ops->walk(d->source, view, &walk);
     while (!d->error && d->source->ops->next(d->source, &walk, &member)) {
         struct frame here = { .up = at, .key = member.key };
-        const weir_field *field = field_find(type, from, member.key);
+        const weir_type_field *field = field_find(type, from, member.key);
 
         if (!field) {
             unknown_key(d, &here, type, &member);
@@ -317,7 +319,7 @@ static void decode_members(struct decoder *d, const struct frame *at, const weir
     }
 }
 
-static void missing_key(struct decoder *d, const struct frame *at, const weir_field *field,
+static void missing_key(struct decoder *d, const struct frame *at, const weir_type_field *field,
                         const struct view *view)
 {
     struct frame here = { .up = at, .key = field_key(field) };
@@ -332,7 +334,7 @@ static void missing_key(struct decoder *d, const struct frame *at, const weir_fi
 static void decode_absent(struct decoder *d, const struct frame *at, const weir_type *type,
                           const struct view *view, void *out, struct seen *seen)
 {
-    for (const weir_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
+    for (const weir_type_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
         if (field->kind == WEIR_KIND_CHECK || seen_set(seen, (size_t)(field - type->fields)))
             continue;
         if (!field->optional && !field->read_only)
@@ -345,7 +347,7 @@ static void decode_absent(struct decoder *d, const struct frame *at, const weir_
 static void run_checks(struct decoder *d, const struct frame *at, const weir_type *type,
                        const struct view *view, const void *value)
 {
-    for (const weir_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
+    for (const weir_type_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
         if (field->kind == WEIR_KIND_CHECK)
             field->check(value, &(weir_checker){ d, at, view });
     }
@@ -372,7 +374,7 @@ static void decode_object(struct decoder *d, const struct frame *at, const weir_
 
     memset(out, 0, type->size);
     if (view->kind != VIEW_OBJECT) {
-        decode_wrong_type(d, at, &(weir_field){ .kind = WEIR_KIND_OBJECT }, view);
+        decode_wrong_type(d, at, &(weir_type_field){ .kind = WEIR_KIND_OBJECT }, view);
         return;
     }
     if (!fields_are_few(d, type))

@@ -27,16 +27,16 @@ int decode_document(struct decoder *d, const weir_type *type, const void *root, 
                __VA_ARGS__)
 
 /* A value of a kind that is no array, map, object or JSON. False after a fault. */
-bool decode_scalar(struct decoder *d, const struct frame *at, const weir_field *field,
+bool decode_scalar(struct decoder *d, const struct frame *at, const weir_type_field *field,
                    const struct view *view, void *out);
 /* The field's default, or zero. */
-void decode_default(struct decoder *d, const weir_field *field, void *out);
+void decode_default(struct decoder *d, const weir_type_field *field, void *out);
 /* "… must be <what>, not <what it is>", with a hint. */
-void decode_wrong_type(struct decoder *d, const struct frame *at, const weir_field *field,
+void decode_wrong_type(struct decoder *d, const struct frame *at, const weir_type_field *field,
                        const struct view *view);
 /* What a field wants, as a phrase: "an integer from 0 to 150". */
-weir_str decode_wanted(struct arena *arena, const weir_field *field, bool lists);
+weir_str decode_wanted(struct arena *arena, const weir_type_field *field, bool lists);
 /* The field's help, or an example; may be empty. */
-weir_str decode_hint(struct arena *arena, const weir_field *field);
+weir_str decode_hint(struct arena *arena, const weir_type_field *field);
 
 #endif

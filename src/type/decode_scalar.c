@@ -45,7 +45,7 @@ static struct bounds kind_bounds(weir_kind kind)
 }
 
 /* The field's range cut to its kind's. A double that no wide holds is cut too. */
-static struct bounds field_bounds(const weir_field *field)
+static struct bounds field_bounds(const weir_type_field *field)
 {
     struct bounds b = kind_bounds(field->kind);
 
@@ -117,7 +117,7 @@ static weir_str value_text(struct arena *arena, const struct view *view, bool li
     return WEIR_S("this");
 }
 
-static weir_str wanted_text(struct arena *arena, const weir_field *field)
+static weir_str wanted_text(struct arena *arena, const weir_type_field *field)
 {
     if (field->format != WEIR_ANY_TEXT)
         return weir_str_c(format_name(field->format));
@@ -129,7 +129,7 @@ static weir_str wanted_text(struct arena *arena, const weir_field *field)
                         field->max_length);
 }
 
-static weir_str wanted_number(struct arena *arena, const weir_field *field, const char *what)
+static weir_str wanted_number(struct arena *arena, const weir_type_field *field, const char *what)
 {
     struct bounds b = field_bounds(field);
 
@@ -144,7 +144,7 @@ static weir_str wanted_number(struct arena *arena, const weir_field *field, cons
                         WEIR_ARG(wide_text(arena, b.most, field->kind)));
 }
 
-weir_str decode_wanted(struct arena *arena, const weir_field *field, bool lists)
+weir_str decode_wanted(struct arena *arena, const weir_type_field *field, bool lists)
 {
     switch (field->kind) {
     case WEIR_KIND_BOOL: return WEIR_S("true or false");
@@ -163,7 +163,7 @@ weir_str decode_wanted(struct arena *arena, const weir_field *field, bool lists)
     }
 }
 
-weir_str decode_hint(struct arena *arena, const weir_field *field)
+weir_str decode_hint(struct arena *arena, const weir_type_field *field)
 {
     struct bounds b;
 
@@ -189,7 +189,7 @@ weir_str decode_hint(struct arena *arena, const weir_field *field)
 }
 
 /* Digits, or true and false, in quotes: the quotes are the mistake. */
-static bool only_quotes_are_wrong(const weir_field *field, const struct view *view)
+static bool only_quotes_are_wrong(const weir_type_field *field, const struct view *view)
 {
     bool number = view->text.len > 0;
 
@@ -208,7 +208,7 @@ static bool has_leading_zero(const struct view *view)
            view->text.ptr[0] == '0' && view->text.ptr[1] >= '0' && view->text.ptr[1] <= '9';
 }
 
-void decode_wrong_type(struct decoder *d, const struct frame *at, const weir_field *field,
+void decode_wrong_type(struct decoder *d, const struct frame *at, const weir_type_field *field,
                        const struct view *view)
 {
     bool lists = d->source->lists;
@@ -260,7 +260,7 @@ static void store_integer(weir_kind kind, wide value, void *out)
 }
 
 /* The same bounds as field_bounds(), without its slow conversions. */
-static bool store_in_bounds(const weir_field *field, wide value, void *out)
+static bool store_in_bounds(const weir_type_field *field, wide value, void *out)
 {
     struct bounds b = kind_bounds(field->kind);
     long double exact;
@@ -275,7 +275,7 @@ static bool store_in_bounds(const weir_field *field, wide value, void *out)
 }
 
 /* "must be between 0 and 65535, not 70000": also for a kind's own bounds. */
-static void out_of_range(struct decoder *d, const struct frame *at, const weir_field *field,
+static void out_of_range(struct decoder *d, const struct frame *at, const weir_type_field *field,
                          const struct view *view)
 {
     struct bounds b = field_bounds(field);
@@ -294,7 +294,7 @@ static void out_of_range(struct decoder *d, const struct frame *at, const weir_f
                  WEIR_ARG(wide_text(d->arena, b.most, field->kind)), WEIR_ARG(value));
 }
 
-static bool decode_integer(struct decoder *d, const struct frame *at, const weir_field *field,
+static bool decode_integer(struct decoder *d, const struct frame *at, const weir_type_field *field,
                            const struct view *view, void *out)
 {
     wide value;
@@ -309,7 +309,7 @@ static bool decode_integer(struct decoder *d, const struct frame *at, const weir
     return false;
 }
 
-static bool decode_real(struct decoder *d, const struct frame *at, const weir_field *field,
+static bool decode_real(struct decoder *d, const struct frame *at, const weir_type_field *field,
                         const struct view *view, void *out)
 {
     double value;
@@ -347,7 +347,7 @@ static size_t characters(weir_str s)
     return count;
 }
 
-static bool check_length(struct decoder *d, const struct frame *at, const weir_field *field,
+static bool check_length(struct decoder *d, const struct frame *at, const weir_type_field *field,
                          const struct view *view)
 {
     size_t length = field->has_length ? characters(view->text) : 0;
@@ -361,14 +361,14 @@ static bool check_length(struct decoder *d, const struct frame *at, const weir_f
     else
         decode_fault(
             d, at, view, weir_str_c(field->help ? field->help : ""), "must be %.*s, not of %zu",
-            WEIR_ARG(wanted_text(d->arena, &(weir_field){ .has_length = true,
-                                                          .min_length = field->min_length,
-                                                          .max_length = field->max_length })),
+            WEIR_ARG(wanted_text(d->arena, &(weir_type_field){ .has_length = true,
+                                                               .min_length = field->min_length,
+                                                               .max_length = field->max_length })),
             length);
     return false;
 }
 
-static bool decode_text(struct decoder *d, const struct frame *at, const weir_field *field,
+static bool decode_text(struct decoder *d, const struct frame *at, const weir_type_field *field,
                         const struct view *view, void *out)
 {
     weir_str text = view->text;
@@ -392,7 +392,7 @@ static bool decode_text(struct decoder *d, const struct frame *at, const weir_fi
     return text.ptr != NULL;
 }
 
-static bool decode_name(struct decoder *d, const struct frame *at, const weir_field *field,
+static bool decode_name(struct decoder *d, const struct frame *at, const weir_type_field *field,
                         const struct view *view, void *out)
 {
     if (view->kind == VIEW_STR || (view->plain && view->kind != VIEW_NULL)) {
@@ -407,7 +407,7 @@ static bool decode_name(struct decoder *d, const struct frame *at, const weir_fi
     return false;
 }
 
-static bool decode_quantity(struct decoder *d, const struct frame *at, const weir_field *field,
+static bool decode_quantity(struct decoder *d, const struct frame *at, const weir_type_field *field,
                             const struct view *view, void *out)
 {
     bool bytes = field->kind == WEIR_KIND_BYTES;
@@ -432,7 +432,7 @@ static bool decode_quantity(struct decoder *d, const struct frame *at, const wei
     return false;
 }
 
-bool decode_scalar(struct decoder *d, const struct frame *at, const weir_field *field,
+bool decode_scalar(struct decoder *d, const struct frame *at, const weir_type_field *field,
                    const struct view *view, void *out)
 {
     switch (field->kind) {
@@ -452,7 +452,7 @@ bool decode_scalar(struct decoder *d, const struct frame *at, const weir_field *
     }
 }
 
-void decode_default(struct decoder *d, const weir_field *field, void *out)
+void decode_default(struct decoder *d, const weir_type_field *field, void *out)
 {
     switch (field->kind) {
     case WEIR_KIND_F64: *(double *)out = field->default_f64; break;

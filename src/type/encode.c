@@ -15,14 +15,14 @@
 
 static int encode_object(struct sink *sink, const weir_type *type, const void *value, size_t depth);
 
-static int field_fail(int code, const weir_field *field, const char *why)
+static int field_fail(int code, const weir_type_field *field, const char *why)
 {
     weir_str key = field->name ? field_key(field) : WEIR_S("an item");
 
     return weir_fail(code, "`%.*s` %s", WEIR_ARG(key), why);
 }
 
-static int encode_text(struct sink *sink, const weir_field *field, const void *at)
+static int encode_text(struct sink *sink, const weir_type_field *field, const void *at)
 {
     weir_str text = *(const weir_str *)at;
 
@@ -32,7 +32,7 @@ static int encode_text(struct sink *sink, const weir_field *field, const void *a
     return 0;
 }
 
-static int encode_name(struct sink *sink, const weir_field *field, const void *at)
+static int encode_name(struct sink *sink, const weir_type_field *field, const void *at)
 {
     int value = *(const int *)at;
 
@@ -46,7 +46,7 @@ static int encode_name(struct sink *sink, const weir_field *field, const void *a
 }
 
 /* A value of a kind that is no array, map, object or JSON. */
-static int encode_scalar(struct sink *sink, const weir_field *field, const void *at)
+static int encode_scalar(struct sink *sink, const weir_type_field *field, const void *at)
 {
     switch (field->kind) {
     case WEIR_KIND_BOOL: json_write_bool(sink, *(const bool *)at); return 0;
@@ -75,19 +75,21 @@ static int encode_scalar(struct sink *sink, const weir_field *field, const void 
     }
 }
 
-static int encode_element(struct sink *sink, const weir_field *item, const void *at, size_t depth)
+static int encode_element(struct sink *sink, const weir_type_field *item, const void *at,
+                          size_t depth)
 {
     if (item->kind == WEIR_KIND_OBJECT)
         return encode_object(sink, item->type, at, depth);
     return encode_scalar(sink, item, at);
 }
 
-static size_t list_count(const weir_field *field, const void *object)
+static size_t list_count(const weir_type_field *field, const void *object)
 {
     return *(const size_t *)((const char *)object + field->count_offset);
 }
 
-static int encode_list(struct sink *sink, const weir_field *field, const void *object, size_t depth)
+static int encode_list(struct sink *sink, const weir_type_field *field, const void *object,
+                       size_t depth)
 {
     const char *element = *(const char *const *)field_in(field, object);
     size_t count = list_count(field, object);
@@ -111,7 +113,7 @@ static int encode_list(struct sink *sink, const weir_field *field, const void *o
     return rc;
 }
 
-static int encode_field(struct sink *sink, const weir_field *field, const void *object,
+static int encode_field(struct sink *sink, const weir_type_field *field, const void *object,
                         size_t depth)
 {
     const void *at = field_in(field, object);
@@ -132,7 +134,7 @@ static int encode_field(struct sink *sink, const weir_field *field, const void *
     }
 }
 
-static bool is_zero(const weir_field *field, const void *at)
+static bool is_zero(const weir_type_field *field, const void *at)
 {
     switch (field->kind) {
     case WEIR_KIND_BOOL: return !*(const bool *)at;
@@ -151,7 +153,7 @@ static bool object_is_absent(const weir_type *type, const void *object)
 {
     bool lacks_text = false;
 
-    for (const weir_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
+    for (const weir_type_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
         const void *at = field_in(field, object);
 
         if (field->kind == WEIR_KIND_CHECK || field->optional)
@@ -175,7 +177,7 @@ static bool object_is_absent(const weir_type *type, const void *object)
 }
 
 /* Absent optional things, and empty ones that are to be left out. */
-static bool is_left_out(const weir_field *field, const void *object)
+static bool is_left_out(const weir_type_field *field, const void *object)
 {
     const void *at = field_in(field, object);
 
@@ -203,7 +205,8 @@ static int encode_object(struct sink *sink, const weir_type *type, const void *v
         return weir_fail(-ELOOP, "%s: more than %d objects inside each other", type->name,
                          WEIR_TYPE_DEPTH_MAX);
     sink_add_char(sink, '{');
-    for (const weir_field *field = type->fields; field->kind != WEIR_KIND_END && rc == 0; field++) {
+    for (const weir_type_field *field = type->fields; field->kind != WEIR_KIND_END && rc == 0;
+         field++) {
         if (is_left_out(field, value))
             continue;
         if (!first)

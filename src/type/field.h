@@ -6,17 +6,17 @@
 #include <weir/type.h>
 
 /* Its name in documents. */
-static inline weir_str field_key(const weir_field *field)
+static inline weir_str field_key(const weir_type_field *field)
 {
     return weir_str_c(field->key ? field->key : field->name);
 }
 
-static inline void *field_at(const weir_field *field, void *object)
+static inline void *field_at(const weir_type_field *field, void *object)
 {
     return (char *)object + field->offset;
 }
 
-static inline const void *field_in(const weir_field *field, const void *object)
+static inline const void *field_in(const weir_type_field *field, const void *object)
 {
     return (const char *)object + field->offset;
 }

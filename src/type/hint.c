@@ -81,7 +81,7 @@ weir_str hint_for_key(struct arena *arena, const weir_type *type, weir_str key)
     const char *comma = "";
 
     nearest_init(&nearest, key);
-    for (const weir_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
+    for (const weir_type_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
         if (field->kind != WEIR_KIND_CHECK)
             nearest_try(&nearest, field_key(field));
     }
@@ -90,7 +90,7 @@ weir_str hint_for_key(struct arena *arena, const weir_type *type, weir_str key)
 
     arena_sink_init(&sink, arena);
     sink_add(&sink.sink, WEIR_S("known keys: "));
-    for (const weir_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
+    for (const weir_type_field *field = type->fields; field->kind != WEIR_KIND_END; field++) {
         if (field->kind == WEIR_KIND_CHECK)
             continue;
         sink_add(&sink.sink, weir_str_c(comma));

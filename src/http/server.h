@@ -43,6 +43,7 @@ struct http_route {
 struct http_problem {
     int status;
     weir_str detail; /* for the client; absent: none */
+    weir_str errors; /* a JSON array, spliced in as the member "errors"; absent: none */
 };
 
 /* Every limit and timer. 0 means the default given here. */
@@ -77,6 +78,8 @@ struct http_server_opts {
     uint32_t linger_ms;          /* reading on after an early answer: 1,000 … */
     uint32_t linger_bytes;       /* … and how much: 65,536 */
     uint32_t drain_ms;           /* from a stop until handlers are cancelled: 10,000 */
+    uint32_t drain_idle_ms;      /* from a stop until idle connections are closed: a request
+                                    that is on its way is still answered: 500 */
 };
 
 #define HTTP_SERVER_ADDRS_MAX 16
@@ -114,6 +117,7 @@ struct http_server_stats {
     uint64_t accepted, refused_limit, refused_budget, backoffs;
     uint64_t requests, answered[6]; /* by status class; [0]: without an answer */
     uint64_t bad_heads;
+    uint64_t cut; /* handlers that were cancelled because the drain took too long */
     uint64_t bytes_in, bytes_out;
     uint32_t connections, in_flight;
 };

@@ -34,7 +34,8 @@ struct listener;
 struct listener_opts {
     /* A new connection: fd is the callee's from here on. On the loop's stack. */
     void (*accepted)(struct listener *listener, int fd);
-    void *arg;                    /* for accepted's use */
+    void (*changed)(struct listener *listener); /* the stats have; may be NULL */
+    void *arg;                    /* for their use */
     const uint32_t *connections;  /* how many the loop has; NULL: not bounded */
     uint32_t connections_max;
     uint64_t connection_bytes;    /* what one is reckoned at when it is admitted */
@@ -60,6 +61,7 @@ struct listener {
     struct addr addr;          /* for the log */
     void (*stopped)(struct listener *listener);
     bool stopping;
+    bool looked; /* the last look was taken */
 };
 
 /* Begin to accept on this loop. 0 or -errno. Connections that wait already are

@@ -22,6 +22,7 @@
 #include "rt/rt.h"
 
 #define OUTQ_COPY_BYTES 4096        /* what a write copies; more is referred to */
+#define OUTQ_RESERVE_BYTES 14336u   /* the most that is reserved in one piece */
 #define OUTQ_HIGH_BYTES (64u << 10)
 #define OUTQ_LOW_BYTES (16u << 10)
 #define OUTQ_VECTORS 8
@@ -49,7 +50,7 @@ struct outq {
 void outq_init(struct outq *q, struct buf_pool *pool, struct io_file *file,
                void (*ended)(struct outq *q));
 
-/* Room for so many bytes (at most OUTQ_COPY_BYTES + 4096) in one piece, behind
+/* Room for so many bytes (at most OUTQ_RESERVE_BYTES) in one piece, behind
  * what was copied before; NULL without memory or budget. outq_commit() says how
  * many of them were used. */
 char *outq_reserve(struct outq *q, size_t bytes);

@@ -111,6 +111,8 @@ void task_run(struct fiber *fiber)
     task_tidy(fiber, task->scope);
     chain = fiber->chain;
     fiber->chain = NULL;
+    /* What is called at its end stands in a scope that is there. */
+    fiber->scope = loop_current->app;
     task_end(task, rc, chain);
 }
 

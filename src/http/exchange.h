@@ -1,0 +1,133 @@
+/* An exchange from the inside: what the server's files share.
+ *
+ * It stands in its own arena's first chunk, with the head behind it, and is made
+ * when the first byte of a head is there. Its life:
+ *
+ *   the connection's   while the head comes in, the handler runs, what is left
+ *                      of its body is read; conn points back to the connection
+ *   nobody's           conn is NULL: the connection was lost, or has gone on;
+ *                      the handler, or jobs for after the reply, still run
+ *
+ * refs counts the server's own hold (until the handler has ended and the
+ * connection has let go) and the jobs. */
+#ifndef HTTP_EXCHANGE_H
+#define HTTP_EXCHANGE_H
+
+#include "http/h1_body.h"
+#include "http/server.h"
+#include "net/outq.h"
+#include "rt/rt.h"
+
+#define EXCHANGE_FIELDS_MAX 64
+#define EXCHANGE_FIELDS_BYTES 8192
+#define EXCHANGE_JOBS_MAX 16
+
+struct h1_conn;
+struct server_loop;
+
+/* The request's body; only exchanges that have one hold this. */
+struct exchange_body {
+    struct h1_body decoder;
+    struct buf *lent;       /* what the last read lent lies in it */
+    struct wait *reader;    /* the task in weir_body_read() */
+    uint64_t received;      /* bytes fed, framing counted */
+    /* The rate is that of the time spent waiting, window after window. */
+    int64_t waiting_since_ns;
+    int64_t waited_ns;
+    uint64_t window_bytes;  /* received when the window began */
+    int failed;             /* the first failure; sticks */
+    int fault_status;       /* what it answers: 400, 408, 413, 431 */
+    struct h1_fault fault;
+    bool complete;
+    bool timed;
+    bool want_continue;     /* 100 (Continue) is awaited, and not sent */
+};
+
+/* How the answer's end is told. */
+enum reply_framing { REPLY_BODILESS, REPLY_LENGTH, REPLY_CHUNKED, REPLY_UNTIL_CLOSE };
+enum reply_state { REPLY_NONE, REPLY_BEGUN, REPLY_COMPLETE };
+
+struct reply_field {
+    struct reply_field *next;
+    weir_str name, value;
+};
+
+/* A task that waits for the output to drain. */
+struct out_wait {
+    struct wait wait;
+    size_t until_bytes; /* it is woken when no more than these are left … */
+    bool refers;        /* … or, here, when the kernel is done with its memory */
+};
+
+struct exchange_hook {
+    struct exchange_hook *next;
+    void (*fn)(void *ptr);
+    weir_fn *job;
+    void *arg;
+    weir_exchange *x;
+};
+
+struct weir_exchange {
+    struct arena arena;
+    struct h1_conn *conn;
+    struct server_loop *home;
+    struct http_head *head;
+    struct exchange_body *in; /* NULL: no body */
+    struct buf *head_buf;     /* the head's bytes; NULL: in the arena */
+    uint32_t refs;
+    uint16_t status;          /* of the answer; 0: none yet */
+    uint8_t reply;            /* enum reply_state */
+    uint8_t framing;
+    bool keep_alive;          /* the connection goes on after this */
+    bool running;             /* the handler's task is there */
+    bool ran;                 /* … and had its turn */
+    bool at_once;             /* handle() is running: no checkpoints */
+    bool in_write;            /* its task waits for the client to take bytes */
+    bool gone;                /* the client has gone; nobody is answered */
+    bool bodiless;            /* HEAD, 204, 304: what is written is dropped */
+    uint8_t reason;           /* weir_reason: why the handler's scope was cancelled */
+    uint8_t job_count;
+    uint8_t field_count;
+    uint16_t field_bytes;
+    uint64_t out_left;        /* REPLY_LENGTH: bytes still to be written */
+    struct out_wait *writer;
+    struct reply_field *fields, **fields_end;
+    struct exchange_hook *defers, *jobs;
+    weir_scope scope;         /* the handler's */
+    int64_t began_ns;
+    const struct http_param *params;
+    uint32_t param_count;
+    void *data;
+    struct node link;         /* in the loop's list of exchanges */
+    weir_context context;
+    struct http_route route;
+    char peer[ADDR_TEXT_BYTES];
+    char ids[32 + 16];
+};
+
+/* exchange.c: its life */
+weir_exchange *exchange_new(struct server_loop *home, struct h1_conn *conn);
+void exchange_make_ids(weir_exchange *x);
+void exchange_unref(weir_exchange *x);
+/* Start the jobs for after the reply; the server lets go of x. */
+void exchange_release(weir_exchange *x);
+
+/* exchange_reply.c: answers that never wait, from anywhere */
+int exchange_reply(weir_exchange *x, int status, weir_str type, weir_str body);
+int exchange_problem(weir_exchange *x, int status, weir_str detail);
+/* End a body that was begun, without a check for a cancel. */
+int exchange_end(weir_exchange *x);
+/* Output has drained, or failed: wake who waits for that. */
+void exchange_output_moved(weir_exchange *x);
+
+/* exchange_body.c */
+int exchange_body_init(weir_exchange *x, uint64_t max_bytes);
+/* Input has come, or will not come: wake the reader. */
+void exchange_body_arrived(weir_exchange *x);
+/* The reader has waited for a window's time: false when too little came. */
+bool exchange_body_keeps_pace(weir_exchange *x, int64_t *ret_next_ns);
+/* Use up input and drop it. 1: complete; 0: more to come; or the failure. */
+int exchange_body_discard(weir_exchange *x);
+void exchange_body_done(weir_exchange *x);
+
+#endif

@@ -1,0 +1,304 @@
+/* The request's body, as its handler reads it.
+ *
+ * The connection receives, and keeps at most two buffers; this decodes them where
+ * they lie and lends the content. A lent slice keeps its buffer until the next
+ * read, while the connection goes on receiving into others.
+ *
+ * The client's pace is judged by the time that a reader spent waiting: a handler
+ * that is slow to ask is never held against the client. */
+#include "http/exchange.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "http/h1_conn.h"
+
+int exchange_body_init(weir_exchange *x, uint64_t max_bytes)
+{
+    struct exchange_body *in = arena_zalloc(&x->arena, sizeof(*in));
+
+    if (!in)
+        return -ENOMEM;
+    h1_body_init(&in->decoder, x->head, &x->home->opts->limits, max_bytes);
+    in->want_continue = x->head->expect_continue;
+    x->in = in;
+    return 0;
+}
+
+void exchange_body_done(weir_exchange *x)
+{
+    if (!x->in)
+        return;
+    buf_unref(x->in->lent);
+    x->in->lent = NULL;
+}
+
+void exchange_body_arrived(weir_exchange *x)
+{
+    struct wait *reader = x->in ? x->in->reader : NULL;
+
+    if (!reader)
+        return;
+    x->in->reader = NULL;
+    wait_wake(reader, 0);
+}
+
+static int body_fail(struct exchange_body *in, int rc, int status)
+{
+    if (in->failed == 0) {
+        in->failed = rc;
+        in->fault_status = status;
+    }
+    return in->failed;
+}
+
+/* ---- pace ---------------------------------------------------------------------------- */
+
+static int64_t window_ns(const weir_exchange *x)
+{
+    return (int64_t)x->home->opts->body_window_ms * 1000000;
+}
+
+/* The wait since waiting_since_ns is over, or looked at. */
+static void pace_account(weir_exchange *x)
+{
+    struct exchange_body *in = x->in;
+    int64_t now_ns = loop_now_ns(x->home->loop);
+
+    in->waited_ns += now_ns - in->waiting_since_ns;
+    in->waiting_since_ns = now_ns;
+}
+
+bool exchange_body_keeps_pace(weir_exchange *x, int64_t *ret_next_ns)
+{
+    struct exchange_body *in = x->in;
+    uint64_t least = (uint64_t)x->home->opts->body_rate_bytes * x->home->opts->body_window_ms / 1000;
+
+    *ret_next_ns = WEIR_NEVER_NS;
+    if (!in || !in->timed || !in->reader)
+        return true;
+    pace_account(x);
+    if (in->waited_ns >= window_ns(x)) {
+        if (in->received - in->window_bytes < least) {
+            body_fail(in, WEIR_EPEERTIMEOUT, 408);
+            exchange_body_arrived(x);
+            return false;
+        }
+        in->waited_ns = 0;
+        in->window_bytes = in->received;
+    }
+    *ret_next_ns = in->waiting_since_ns + window_ns(x) - in->waited_ns;
+    return true;
+}
+
+/* ---- reading ----------------------------------------------------------------------- */
+
+static void reader_abandon(struct wait *wait, int code)
+{
+    weir_exchange *x = (weir_exchange *)wait->object;
+
+    x->in->reader = NULL;
+    wait_wake(wait, code);
+}
+
+/* RFC 9110, section 10.1.1: a server that has the body already need not say it. */
+static int send_continue(weir_exchange *x)
+{
+    struct h1_work *w = x->conn->work;
+
+    x->in->want_continue = false;
+    if (w->in || x->reply != REPLY_NONE)
+        return 0;
+    if (outq_copy(&w->out, WEIR_S("HTTP/1.1 100 Continue\r\n\r\n")) < 0)
+        return WEIR_EBUDGET;
+    h1_flush_soon(x->conn);
+    return 0;
+}
+
+/* Is there input, or the certainty that none will come? */
+static bool input_is_decided(const weir_exchange *x)
+{
+    return !x->conn || x->conn->work->in || (x->conn->flags & H1_SAW_END) || x->in->failed;
+}
+
+static int wait_input(weir_exchange *x)
+{
+    struct exchange_body *in = x->in;
+    struct wait wait = { .abandon = reader_abandon, .what = "the request's body", .object = x };
+    int rc = in->want_continue ? send_continue(x) : 0;
+
+    if (rc < 0)
+        return rc;
+    h1_read(x->conn);
+    if (input_is_decided(x))
+        return 0;
+    in->reader = &wait;
+    in->timed = !x->route.streaming;
+    in->waiting_since_ns = loop_now_ns(x->home->loop);
+    if (in->timed)
+        h1_set_deadline(x->conn, in->waiting_since_ns + window_ns(x) - in->waited_ns);
+    rc = rt_park(&wait);
+    in->reader = NULL;
+    if (in->timed)
+        pace_account(x);
+    return rc;
+}
+
+/* Decode what is there. 1: *ret_data is lent; 0: no more to be had from what is
+ * there (see in->complete); or the failure. */
+static int decode(weir_exchange *x, struct h1_work *w, weir_str *ret_data)
+{
+    struct exchange_body *in = x->in;
+
+    while (w->in && !in->complete) {
+        struct buf *buf = w->in;
+        weir_str bytes = weir_str_from(buf->data + buf->from, buf->to - buf->from), data;
+        size_t used;
+        int rc = h1_body_feed(&in->decoder, bytes, &used, &data, &in->fault);
+
+        if (rc < 0)
+            return body_fail(in, rc, in->fault.status);
+        buf->from += (uint32_t)used;
+        in->received += used;
+        in->complete = rc == H1_BODY_END || h1_body_complete(&in->decoder);
+        if (rc == H1_BODY_DATA) {
+            in->lent = buf_ref(buf);
+            *ret_data = data;
+        }
+        if (buf->from == buf->to)
+            h1_input_used(w);
+        if (rc == H1_BODY_DATA)
+            return 1;
+    }
+    return 0;
+}
+
+static int read_check(weir_exchange *x)
+{
+    int rc = rt_check();
+
+    if (rc < 0 || !x->in)
+        return rc;
+    return x->in->reader ? -EBUSY : 0;
+}
+
+ssize_t weir_body_read(weir_exchange *x, weir_str *ret_data)
+{
+    struct exchange_body *in = x->in;
+    int rc = read_check(x);
+
+    if (rc < 0 || !in)
+        return rc;
+    exchange_body_done(x); /* what was lent before */
+    while (in->failed == 0) {
+        rc = x->conn ? decode(x, x->conn->work, ret_data) : 0;
+        if (rc > 0) {
+            h1_read(x->conn);
+            rt_spend();
+            return (ssize_t)ret_data->len;
+        }
+        if (rc < 0 || in->complete)
+            return rc;
+        if (!x->conn || (x->conn->flags & H1_SAW_END))
+            return body_fail(in, WEIR_ETRUNCATED, 400);
+        rc = wait_input(x);
+        if (rc < 0)
+            return rc;
+    }
+    return in->failed;
+}
+
+int exchange_body_discard(weir_exchange *x)
+{
+    struct h1_work *w = x->conn->work;
+    weir_str data;
+    int rc;
+
+    exchange_body_done(x);
+    while (!x->in->complete) {
+        uint64_t before = x->in->received;
+
+        rc = x->in->failed ? x->in->failed : decode(x, w, &data);
+        exchange_body_done(x);
+        if (rc < 0)
+            return rc;
+        w->dropped += (uint32_t)(x->in->received - before);
+        if (w->dropped > x->home->opts->linger_bytes)
+            return WEIR_EBODYSIZE;
+        if (rc == 0 && !x->in->complete)
+            return 0;
+    }
+    return 1;
+}
+
+/* ---- all of it ----------------------------------------------------------------------- */
+
+struct piece {
+    struct piece *next;
+    size_t len;
+    char data[];
+};
+
+/* The length is known, so one block takes it. */
+static int read_known(weir_exchange *x, size_t len, weir_str *ret_body)
+{
+    char *all = arena_alloc(&x->arena, len + 1);
+    size_t at = 0;
+    weir_str data;
+    ssize_t n;
+
+    if (!all)
+        return -ENOMEM;
+    while ((n = weir_body_read(x, &data)) > 0) {
+        memcpy(all + at, data.ptr, data.len);
+        at += data.len;
+    }
+    if (n < 0)
+        return (int)n;
+    all[at] = '\0';
+    *ret_body = weir_str_from(all, at);
+    return 0;
+}
+
+int weir_body_all(weir_exchange *x, weir_str *ret_body)
+{
+    struct piece *first = NULL, **end = &first;
+    size_t len = 0;
+    weir_str data;
+    ssize_t n;
+    char *all;
+
+    if (!x->in) {
+        *ret_body = WEIR_S("");
+        return rt_check();
+    }
+    if (x->head->body == HTTP_BODY_LENGTH &&
+        (uint64_t)x->head->content_length <= x->in->decoder.max_bytes)
+        return read_known(x, (size_t)x->head->content_length - h1_body_taken(&x->in->decoder),
+                          ret_body);
+    while ((n = weir_body_read(x, &data)) > 0) {
+        struct piece *piece = arena_alloc(&x->arena, sizeof(*piece) + data.len);
+
+        if (!piece)
+            return -ENOMEM;
+        piece->next = NULL;
+        piece->len = data.len;
+        memcpy(piece->data, data.ptr, data.len);
+        *end = piece;
+        end = &piece->next;
+        len += data.len;
+    }
+    if (n < 0)
+        return (int)n;
+    all = arena_alloc(&x->arena, len + 1);
+    if (!all)
+        return -ENOMEM;
+    len = 0;
+    for (struct piece *piece = first; piece; piece = piece->next) {
+        memcpy(all + len, piece->data, piece->len);
+        len += piece->len;
+    }
+    all[len] = '\0';
+    *ret_body = weir_str_from(all, len);
+    return 0;
+}

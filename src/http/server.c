@@ -1,0 +1,553 @@
+/* The server as a whole: started on every loop, stopped, drained.
+ *
+ * Whoever starts it (the owner's loop) posts one message to each loop and waits
+ * until all have answered; the same at the end. Between the two nothing is shared
+ * but the options, which do not change, the counters, and the flag that says that
+ * an end has begun.
+ *
+ * A loop's end: listeners stop (having taken what waits); answers say "Connection:
+ * close"; connections that stay idle are closed after drain_idle_ms; after
+ * drain_ms handlers are cancelled; a second later what is left is cut. When no
+ * connection, exchange or listener is left, the loop says so; the last one tells
+ * the owner.
+ *
+ * Invariants: a gather's left counts the answers that are still to come; a loop
+ * touches nothing of the server once it has given its last. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include <weir/log.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "http/h1_conn.h"
+#include "http/server_loop.h"
+
+#define CUT_NS (INT64_C(1) * 1000000000) /* from the handlers' cancel to the end */
+/* What a connection is reckoned at when it is let in: a buffer and its struct. */
+#define CONNECTION_BYTES (BUF_BYTES + sizeof(struct h1_conn))
+
+/* An answer awaited from each loop. */
+struct gather {
+    atomic_uint left;
+    struct loop *owner;
+    struct message message; /* to the owner: all have answered */
+    struct wait *waiter;    /* the owner's loop only, as done */
+    bool done;
+};
+
+struct http_server {
+    struct http_server_opts opts;
+    struct addr addrs[HTTP_SERVER_ADDRS_MAX];
+    struct listen_socket sockets[HTTP_SERVER_ADDRS_MAX];
+    struct server_metrics metrics;
+    struct server_loop **loops;
+    uint32_t loop_count;
+    atomic_bool stopping;
+    atomic_bool cutting;
+    atomic_bool was_cut;
+    _Atomic int start_rc;
+    struct gather start, end;
+};
+
+/* ---- the date ------------------------------------------------------------------------------- */
+
+const char *server_loop_date(struct server_loop *home)
+{
+    int64_t now_ns = loop_now_ns(home->loop), wall_ns;
+    weir_str text;
+
+    if (now_ns < home->date_until_ns)
+        return home->date_field;
+    wall_ns = clock_wall_ns();
+    text = http_date_at(&home->date, wall_ns / 1000000000);
+    memcpy(home->date_field, "Date: ", 6);
+    memcpy(home->date_field + 6, text.ptr, text.len);
+    memcpy(home->date_field + 6 + text.len, "\r\n", 2);
+    home->date_until_ns = now_ns + 1000000000 - wall_ns % 1000000000;
+    return home->date_field;
+}
+
+/* ---- answers of all loops ---------------------------------------------------------------------- */
+
+static void all_answered(struct message *message)
+{
+    struct gather *gather = container_of(message, struct gather, message);
+    struct wait *waiter = gather->waiter;
+
+    gather->done = true;
+    gather->waiter = NULL;
+    if (waiter)
+        wait_wake(waiter, 0);
+}
+
+static void gather_init(struct gather *gather, uint32_t answers)
+{
+    gather->owner = loop_self();
+    gather->message.run = all_answered;
+    atomic_init(&gather->left, answers);
+}
+
+static void gather_answer(struct gather *gather)
+{
+    struct loop *owner = gather->owner;
+
+    if (atomic_fetch_sub(&gather->left, 1) == 1)
+        loop_post(owner, &gather->message);
+}
+
+/* More answers are to come; false when all have come already. */
+static bool gather_more(struct gather *gather, uint32_t answers)
+{
+    unsigned left = atomic_load(&gather->left);
+
+    do {
+        if (left == 0)
+            return false;
+    } while (!atomic_compare_exchange_weak(&gather->left, &left, left + answers));
+    return true;
+}
+
+/* Wait for all answers; nothing ends this but they. */
+static void gather_wait(struct gather *gather, void (*abandon)(struct wait *wait, int code),
+                        const void *object)
+{
+    struct wait wait = { .abandon = abandon, .what = "the server's loops", .object = object };
+
+    if (gather->done)
+        return;
+    gather->waiter = &wait;
+    WEIR_IGNORE(rt_park(&wait), "the answers carry no code");
+}
+
+/* ---- a loop's end -------------------------------------------------------------------------------- */
+
+void server_loop_settle(struct server_loop *home)
+{
+    if (!home->draining || home->finished || home->listening > 0 || home->connection_count > 0 ||
+        home->exchange_count > 0 || !list_empty(&home->closed))
+        return;
+    home->finished = true;
+    timer_clear(home->loop, &home->drain_timer);
+    timer_clear(home->loop, &home->idle_timer);
+    list_remove(&home->stop_hook.link);
+    loop_undefer(&home->reaper);
+    gather_answer(&home->server->end);
+}
+
+static void reap(struct deferred *work)
+{
+    struct server_loop *home = container_of(work, struct server_loop, reaper);
+    struct node *n;
+
+    while ((n = list_pop(&home->closed)) != NULL)
+        slab_free(&home->conns, container_of(n, struct h1_conn, link));
+    server_loop_settle(home);
+}
+
+static void count_listeners(struct server_loop *home)
+{
+    struct listener_stats sum = { 0 };
+
+    for (uint32_t i = 0; i < home->opts->addr_count; i++) {
+        const struct listener_stats *stats = &home->listeners[i].stats;
+
+        sum.accepted += stats->accepted;
+        sum.refused_limit += stats->refused_limit;
+        sum.refused_budget += stats->refused_budget;
+        sum.backoffs += stats->backoffs;
+    }
+    atomic_store_explicit(&home->counts.accepted, sum.accepted, memory_order_relaxed);
+    atomic_store_explicit(&home->counts.refused_limit, sum.refused_limit, memory_order_relaxed);
+    atomic_store_explicit(&home->counts.refused_budget, sum.refused_budget, memory_order_relaxed);
+    atomic_store_explicit(&home->counts.backoffs, sum.backoffs, memory_order_relaxed);
+}
+
+static void listener_stopped(struct listener *listener)
+{
+    struct server_loop *home = listener->opts.arg;
+
+    home->listening--;
+    server_loop_settle(home);
+}
+
+/* Handlers are cancelled; then, a second later, everything is. */
+static void cut(struct server_loop *home)
+{
+    if (!home->cut) {
+        home->cut = true;
+        timer_set(home->loop, &home->drain_timer, loop_now_ns(home->loop) + CUT_NS);
+        list_each_safe(n, &home->exchanges) {
+            weir_exchange *x = container_of(n, weir_exchange, link);
+
+            if (!x->running)
+                continue;
+            atomic_store(&home->server->was_cut, true);
+            rt_cancel(x->scope, WEIR_REASON_SHUTDOWN, "the server's end");
+        }
+        return;
+    }
+    list_each_safe(n, &home->open)
+        h1_abort(container_of(n, struct h1_conn, link));
+}
+
+static void drain_over(struct timer *timer)
+{
+    cut(container_of(timer, struct server_loop, drain_timer));
+}
+
+static void idle_over(struct timer *timer)
+{
+    struct server_loop *home = container_of(timer, struct server_loop, idle_timer);
+
+    list_each_safe(n, &home->open)
+        h1_close_idle(container_of(n, struct h1_conn, link));
+}
+
+static void loop_drain(struct server_loop *home)
+{
+    int64_t now_ns = loop_now_ns(home->loop);
+
+    if (home->draining)
+        return;
+    home->draining = true;
+    timer_set(home->loop, &home->drain_timer, now_ns + (int64_t)home->opts->drain_ms * 1000000);
+    timer_set(home->loop, &home->idle_timer,
+              now_ns + (int64_t)home->opts->drain_idle_ms * 1000000);
+    home->listening++; /* so that the last one does not settle it from within */
+    for (uint32_t i = 0; i < home->started; i++)
+        listener_stop(&home->listeners[i], listener_stopped);
+    home->listening--;
+    server_loop_settle(home);
+}
+
+static void stop_here(struct message *message)
+{
+    loop_drain(container_of(message, struct server_loop, stop_message));
+}
+
+static void cut_here(struct message *message)
+{
+    struct server_loop *home = container_of(message, struct server_loop, cut_message);
+
+    if (!home->finished)
+        cut(home);
+    gather_answer(&home->server->end);
+}
+
+/* The application's scope is stopped. This loop's own message comes as well. */
+static void app_stops(struct stop_hook *hook)
+{
+    struct server_loop *home = container_of(hook, struct server_loop, stop_hook);
+
+    http_server_stop(home->server);
+}
+
+/* ---- a loop's beginning --------------------------------------------------------------------------- */
+
+static void accepted(struct listener *listener, int fd)
+{
+    struct server_loop *home = listener->opts.arg;
+
+    h1_accepted(home, fd);
+    count_listeners(home);
+}
+
+static void listener_changed(struct listener *listener)
+{
+    struct server_loop *home = listener->opts.arg;
+    struct server_counts *counts = &home->counts;
+    uint64_t before = counts->refused_limit + counts->refused_budget;
+
+    count_listeners(home);
+    weir_counter_add(home->metrics->refused,
+                     counts->refused_limit + counts->refused_budget - before);
+}
+
+static int start_listeners(struct server_loop *home)
+{
+    struct http_server *server = home->server;
+    struct listener_opts opts = { .accepted = accepted,
+                                  .changed = listener_changed,
+                                  .arg = home,
+                                  .connections = &home->connection_count,
+                                  .connections_max = home->connections_max,
+                                  .connection_bytes = CONNECTION_BYTES };
+
+    for (uint32_t i = 0; i < server->opts.addr_count; i++) {
+        int rc = listener_start(&home->listeners[i], &server->sockets[i], &opts);
+
+        if (rc < 0)
+            return rc;
+        home->started++;
+        home->listening++;
+    }
+    return 0;
+}
+
+static void start_here(struct message *message)
+{
+    struct server_loop *home = container_of(message, struct server_loop, start_message);
+    struct http_server *server = home->server;
+    int rc;
+
+    home->loop = loop_self();
+    slab_init(&home->conns, sizeof(struct h1_conn), BUDGET_CONNECTION);
+    slab_init(&home->works, sizeof(struct h1_work), BUDGET_CONNECTION);
+    list_init(&home->open);
+    list_init(&home->closed);
+    list_init(&home->exchanges);
+    deferred_init(&home->reaper, reap);
+    timer_init(&home->drain_timer, drain_over);
+    timer_init(&home->idle_timer, idle_over);
+    home->stop_message.run = stop_here;
+    home->cut_message.run = cut_here;
+    home->stop_hook.stop = app_stops;
+    loop_on_stop(home->loop, &home->stop_hook);
+    rc = start_listeners(home);
+    if (rc < 0)
+        atomic_store(&server->start_rc, rc);
+    gather_answer(&server->start);
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------------- */
+
+static uint32_t or_default(uint32_t given, uint32_t unset)
+{
+    return given ? given : unset;
+}
+
+static void fill_defaults(struct http_server_opts *o)
+{
+    o->backlog = or_default(o->backlog, 4096);
+    o->body_max_bytes = o->body_max_bytes ? o->body_max_bytes : 1u << 20;
+    o->connections_max = or_default(o->connections_max, 100000);
+    o->head_ms = or_default(o->head_ms, 10000);
+    o->idle_ms = or_default(o->idle_ms, 60000);
+    o->body_window_ms = or_default(o->body_window_ms, 10000);
+    o->body_rate_bytes = or_default(o->body_rate_bytes, 16384);
+    o->write_stall_ms = or_default(o->write_stall_ms, 10000);
+    o->linger_ms = or_default(o->linger_ms, 1000);
+    o->linger_bytes = or_default(o->linger_bytes, 65536);
+    o->drain_ms = or_default(o->drain_ms, 10000);
+    o->drain_idle_ms = or_default(o->drain_idle_ms, 500);
+    o->limits.head_bytes = or_default(o->limits.head_bytes, HTTP_HEAD_BYTES);
+}
+
+static weir_counter *requests_by(const char *class)
+{
+    static const char help[] = "Requests that have ended, by the class of their status.";
+    weir_counter *all = weir_counter_new("weir_http_requests_total", help,
+                                         .labels = { "status_class" });
+
+    return weir_counter_with(all, weir_str_c(class));
+}
+
+/* Metrics that could not be made are NULL, and count nothing. */
+static void make_metrics(struct server_metrics *m)
+{
+    static const char *const classes[6] = { "none", "1xx", "2xx", "3xx", "4xx", "5xx" };
+
+    for (size_t i = 0; i < 6; i++)
+        m->requests[i] = requests_by(classes[i]);
+    m->bytes_in = weir_counter_new("weir_http_received_bytes_total", "Bytes from clients.");
+    m->bytes_out = weir_counter_new("weir_http_sent_bytes_total", "Bytes to clients.");
+    m->connections_total = weir_counter_new("weir_http_connections_total",
+                                            "Connections that were accepted.");
+    m->refused = weir_counter_new("weir_http_connections_refused_total",
+                                  "Connections closed at once: over a limit or the byte budget.");
+    m->connections = weir_gauge_new("weir_http_connections", "Connections that are open.");
+    m->in_flight = weir_gauge_new("weir_http_requests_in_flight", "Requests being served.");
+    weir_recover();
+}
+
+static int check_opts(const struct http_server_opts *opts)
+{
+    if (opts->addr_count == 0 || opts->addr_count > HTTP_SERVER_ADDRS_MAX)
+        return weir_fail(-EINVAL, "a server listens at 1 to %d addresses, not at %u",
+                         HTTP_SERVER_ADDRS_MAX, opts->addr_count);
+    if (opts->limits.head_bytes > UINT16_MAX)
+        return weir_fail(-EINVAL, "the limit of a head is %u bytes: at most %d can be had",
+                         opts->limits.head_bytes, UINT16_MAX);
+    return 0;
+}
+
+static int alloc_loops(struct http_server *server)
+{
+    uint32_t share;
+
+    server->loops = base_calloc(server->loop_count, sizeof(struct server_loop *));
+    if (!server->loops)
+        return -ENOMEM;
+    /* Rounded up; a loop may be busier than the others. */
+    share = (server->opts.connections_max + server->loop_count - 1) / server->loop_count;
+    for (uint32_t i = 0; i < server->loop_count; i++) {
+        struct server_loop *home = base_aligned(64, sizeof(*home));
+
+        if (!home)
+            return -ENOMEM;
+        memset(home, 0, sizeof(*home));
+        home->server = server;
+        home->opts = &server->opts;
+        home->metrics = &server->metrics;
+        home->connections_max = share;
+        home->start_message.run = start_here;
+        server->loops[i] = home;
+    }
+    return 0;
+}
+
+static int open_sockets(struct http_server *server)
+{
+    struct io_listen_opts how = { .backlog = (int)server->opts.backlog };
+
+    for (uint32_t i = 0; i < server->opts.addr_count; i++) {
+        int rc = listen_socket_open(&server->addrs[i], &how, &server->sockets[i]);
+
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static struct http_server *server_new(const struct http_server_opts *opts)
+{
+    struct http_server *server = base_calloc(1, sizeof(*server));
+
+    if (!server)
+        return NULL;
+    server->opts = *opts;
+    memcpy(server->addrs, opts->addrs, opts->addr_count * sizeof(*opts->addrs));
+    server->opts.addrs = server->addrs;
+    fill_defaults(&server->opts);
+    server->loop_count = loop_count();
+    gather_init(&server->start, server->loop_count);
+    gather_init(&server->end, server->loop_count);
+    for (uint32_t i = 0; i < HTTP_SERVER_ADDRS_MAX; i++)
+        server->sockets[i].fd = -1;
+    return server;
+}
+
+int http_server_start(const struct http_server_opts *opts, struct http_server **ret_server)
+{
+    struct http_server *server;
+    int rc = rt_check();
+
+    if (rc == 0)
+        rc = check_opts(opts);
+    if (rc < 0)
+        return rc;
+    server = server_new(opts);
+    if (!server)
+        return -ENOMEM;
+    rc = alloc_loops(server);
+    if (rc == 0)
+        rc = open_sockets(server);
+    if (rc < 0) {
+        http_server_free(server);
+        return rc;
+    }
+    make_metrics(&server->metrics);
+    for (uint32_t i = 0; i < server->loop_count; i++)
+        loop_post(loop_at(i), &server->loops[i]->start_message);
+    gather_wait(&server->start, NULL, server);
+    rc = atomic_load(&server->start_rc);
+    if (rc < 0) {
+        http_server_stop(server);
+        gather_wait(&server->end, NULL, server);
+        http_server_free(server);
+        return weir_fail(rc, "a loop can't wait at the server's addresses: %s",
+                         weir_error_text(rc));
+    }
+    *ret_server = server;
+    return 0;
+}
+
+const struct addr *http_server_addr(const struct http_server *server, uint32_t index)
+{
+    return index < server->opts.addr_count ? &server->sockets[index].addr : NULL;
+}
+
+void http_server_stop(struct http_server *server)
+{
+    if (atomic_exchange(&server->stopping, true))
+        return;
+    for (uint32_t i = 0; i < server->loop_count; i++)
+        loop_post(server->loops[i]->loop, &server->loops[i]->stop_message);
+}
+
+bool http_server_stopping(const struct http_server *server)
+{
+    return atomic_load_explicit(&server->stopping, memory_order_relaxed);
+}
+
+static void cut_all(struct http_server *server)
+{
+    http_server_stop(server);
+    if (atomic_exchange(&server->cutting, true) ||
+        !gather_more(&server->end, server->loop_count))
+        return;
+    for (uint32_t i = 0; i < server->loop_count; i++)
+        loop_post(server->loops[i]->loop, &server->loops[i]->cut_message);
+}
+
+static void wait_abandon(struct wait *wait, int code)
+{
+    (void)code;
+    cut_all((struct http_server *)wait->object);
+}
+
+int http_server_wait(struct http_server *server)
+{
+    if (!server->end.done && rt_check() < 0)
+        cut_all(server);
+    gather_wait(&server->end, wait_abandon, server);
+    return atomic_load(&server->was_cut) ? -ETIMEDOUT : 0;
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (!server)
+        return;
+    for (uint32_t i = 0; i < HTTP_SERVER_ADDRS_MAX; i++)
+        listen_socket_close(&server->sockets[i]);
+    for (uint32_t i = 0; server->loops && i < server->loop_count; i++) {
+        struct server_loop *home = server->loops[i];
+
+        if (home && home->loop) {
+            slab_done(&home->conns);
+            slab_done(&home->works);
+        }
+        base_free(home);
+    }
+    base_free(server->loops);
+    base_free(server);
+}
+
+static void add_counts(struct http_server_stats *sum, const struct server_counts *c)
+{
+#define ADD_(name) sum->name += atomic_load_explicit(&c->name, memory_order_relaxed)
+    ADD_(accepted);
+    ADD_(refused_limit);
+    ADD_(refused_budget);
+    ADD_(backoffs);
+    ADD_(requests);
+    ADD_(bad_heads);
+    ADD_(bytes_in);
+    ADD_(bytes_out);
+    ADD_(connections);
+    ADD_(in_flight);
+    for (size_t i = 0; i < 6; i++)
+        ADD_(answered[i]);
+#undef ADD_
+}
+
+void http_server_stats(const struct http_server *server, struct http_server_stats *ret_stats)
+{
+    struct http_server_stats sum = { 0 };
+
+    for (uint32_t i = 0; i < server->loop_count; i++)
+        add_counts(&sum, &server->loops[i]->counts);
+    *ret_stats = sum;
+}

@@ -1,0 +1,165 @@
+/* Parsing and printing of socket addresses; see addr.h.
+ *
+ * getaddrinfo() is not used, even for literals: it reads configuration, may ask
+ * a name service, and accepts forms ("1", "0x7f.1") that surprise. */
+#include "net/addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+static int set_v4(struct addr *addr, const char *text, uint16_t port)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
+
+    if (inet_pton(AF_INET, text, &in.sin_addr) != 1)
+        return -EINVAL;
+    memset(addr, 0, sizeof(*addr));
+    memcpy(&addr->storage, &in, sizeof(in));
+    addr->len = sizeof(in);
+    return 0;
+}
+
+static int set_v6(struct addr *addr, const char *text, uint16_t port)
+{
+    struct sockaddr_in6 in = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+
+    if (inet_pton(AF_INET6, text, &in.sin6_addr) != 1)
+        return -EINVAL;
+    memset(addr, 0, sizeof(*addr));
+    memcpy(&addr->storage, &in, sizeof(in));
+    addr->len = sizeof(in);
+    return 0;
+}
+
+/* Does it look like an attempt at an IPv4 address? Such a text is never a name
+ * (RFC 1123, section 2.1): the last label of a name is not all digits. */
+static bool looks_numeric(weir_str host)
+{
+    for (size_t i = 0; i < host.len; i++)
+        if (host.ptr[i] != '.' && (host.ptr[i] < '0' || host.ptr[i] > '9'))
+            return false;
+    return true;
+}
+
+int addr_from_host(weir_str host, uint16_t port, struct addr *ret_addr)
+{
+    char text[INET6_ADDRSTRLEN];
+    weir_str inner = host;
+    bool v6;
+
+    if (inner.len >= 2 && inner.ptr[0] == '[' && inner.ptr[inner.len - 1] == ']')
+        inner = weir_str_from(inner.ptr + 1, inner.len - 2);
+    v6 = inner.len > 0 && memchr(inner.ptr, ':', inner.len) != NULL;
+    if (weir_str_eq_nocase(host, WEIR_S("localhost")))
+        return set_v4(ret_addr, "127.0.0.1", port);
+    if (inner.len > 0 && inner.len < sizeof(text) && (v6 || inner.len == host.len)) {
+        memcpy(text, inner.ptr, inner.len);
+        text[inner.len] = '\0';
+        if ((v6 ? set_v6(ret_addr, text, port) : set_v4(ret_addr, text, port)) == 0)
+            return 0;
+    }
+    if (inner.len == 0 || v6 || inner.len != host.len || looks_numeric(host))
+        return weir_fail(-EINVAL, "\"%.*s\" is no IP address: write 127.0.0.1 or [::1]",
+                         WEIR_ARG(host));
+    return weir_fail(WEIR_ENAME,
+                     "the host name \"%.*s\" can't be resolved: there is no name service here "
+                     "yet; give an IP address, or localhost", WEIR_ARG(host));
+}
+
+static int parse_port(weir_str text, uint16_t *ret_port)
+{
+    uint32_t port = 0;
+
+    if (text.len == 0 || text.len > 5)
+        return -EINVAL;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return -EINVAL;
+        port = port * 10 + (uint32_t)(text.ptr[i] - '0');
+    }
+    if (port > UINT16_MAX)
+        return -EINVAL;
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+int addr_parse(weir_str text, struct addr *ret_addr)
+{
+    size_t colon = text.len;
+    uint16_t port;
+    weir_str host;
+
+    if (weir_str_starts(text, WEIR_S("unix:")))
+        return weir_fail(-EAFNOSUPPORT,
+                         "\"%.*s\": unix sockets are not there yet; give an IP address and a "
+                         "port", WEIR_ARG(text));
+    while (colon > 0 && text.ptr[colon - 1] != ':')
+        colon--;
+    if (colon == 0)
+        return weir_fail(-EINVAL, "\"%.*s\" has no port: write host:port, as 127.0.0.1:8080",
+                         WEIR_ARG(text));
+    host = weir_str_from(text.ptr, colon - 1);
+    if (parse_port(weir_str_skip(text, colon), &port) < 0)
+        return weir_fail(-EINVAL, "\"%.*s\": the port is a number from 0 to 65535",
+                         WEIR_ARG(text));
+    if (host.len == 0)
+        return set_v4(ret_addr, "0.0.0.0", port);
+    if (host.ptr[0] != '[' && memchr(host.ptr, ':', host.len))
+        return weir_fail(-EINVAL, "\"%.*s\": an IPv6 address stands in brackets, as [::1]:8080",
+                         WEIR_ARG(text));
+    return addr_from_host(host, port, ret_addr);
+}
+
+weir_str addr_format_host(const struct addr *addr, char text[static ADDR_TEXT_BYTES])
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    text[0] = '\0';
+    if (addr->storage.ss_family == AF_INET) {
+        memcpy(&v4, &addr->storage, sizeof(v4));
+        inet_ntop(AF_INET, &v4.sin_addr, text, ADDR_TEXT_BYTES);
+    } else if (addr->storage.ss_family == AF_INET6) {
+        memcpy(&v6, &addr->storage, sizeof(v6));
+        inet_ntop(AF_INET6, &v6.sin6_addr, text, ADDR_TEXT_BYTES);
+    } else if (addr->storage.ss_family == AF_UNIX) {
+        memcpy(text, "unix", sizeof("unix"));
+    }
+    return weir_str_c(text);
+}
+
+uint16_t addr_port(const struct addr *addr)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    if (addr->storage.ss_family == AF_INET) {
+        memcpy(&v4, &addr->storage, sizeof(v4));
+        return ntohs(v4.sin_port);
+    }
+    if (addr->storage.ss_family == AF_INET6) {
+        memcpy(&v6, &addr->storage, sizeof(v6));
+        return ntohs(v6.sin6_port);
+    }
+    return 0;
+}
+
+weir_str addr_format(const struct addr *addr, char text[static ADDR_TEXT_BYTES])
+{
+    char host[ADDR_TEXT_BYTES];
+    weir_str name = addr_format_host(addr, host);
+    bool v6 = addr->storage.ss_family == AF_INET6;
+    int len;
+
+    if (addr->storage.ss_family != AF_INET && !v6)
+        len = snprintf(text, ADDR_TEXT_BYTES, "%s", name.ptr);
+    else
+        len = snprintf(text, ADDR_TEXT_BYTES, "%s%.46s%s:%u", v6 ? "[" : "", name.ptr,
+                       v6 ? "]" : "", addr_port(addr));
+    return weir_str_from(text, (size_t)len);
+}

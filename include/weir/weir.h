@@ -4,9 +4,11 @@
 
 #include <weir/app.h>
 #include <weir/chan.h>
+#include <weir/client.h>
 #include <weir/error.h>
 #include <weir/exchange.h>
 #include <weir/export.h>
+#include <weir/guard.h>
 #include <weir/json.h>
 #include <weir/log.h>
 #include <weir/metrics.h>
@@ -17,6 +19,7 @@
 #include <weir/sync.h>
 #include <weir/time.h>
 #include <weir/type.h>
+#include <weir/url.h>
 #include <weir/value.h>
 
 #endif

@@ -107,7 +107,8 @@ struct io_ops {
     /* Local or remote address, as getsockname and getpeername; 0 or -errno. */
     int (*address)(struct loop *loop, struct io_file *file, bool remote,
                    struct sockaddr_storage *ret_addr, socklen_t *ret_len);
-    /* Has the peer closed or reset an idle stream? Never blocks, takes no bytes. */
+    /* Has the peer closed or reset an idle stream, or sent what nobody asked for?
+     * Never blocks, takes no bytes. */
     bool (*is_dead)(struct loop *loop, struct io_file *file);
     /* A random number; the simulator's comes from its seed. */
     uint64_t (*random)(struct loop *loop);

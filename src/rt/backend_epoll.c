@@ -498,7 +498,7 @@ static bool epoll_is_dead(struct loop *loop, struct io_file *file)
     if (!(file->ready & (CAN_READ | SAW_END)))
         return false;
     n = recv(file->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    return n >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
 const struct io_ops epoll_ops = {

@@ -1,0 +1,60 @@
+/* A client's connection: a descriptor in a pool. It holds no buffer; what is
+ * received belongs to the call that it serves.
+ *
+ * Its only state is whose it is: the pool's (idle) or a call's. An operation is
+ * only ever under way while it is a call's, and the call awaits it, so a
+ * connection can be closed whenever its owner says so. */
+#include "base/alloc.h"
+#include "http/client.h"
+#include "net/tcp.h"
+
+static struct client_conn *conn_new(void)
+{
+    struct client_conn *conn = base_calloc(1, sizeof(*conn));
+
+    if (conn)
+        conn->file.fd = -1;
+    return conn;
+}
+
+void client_conn_close(struct client_conn *conn)
+{
+    struct loop *loop = loop_self();
+
+    loop_io(loop)->detach(loop, &conn->file, false);
+    base_free(conn);
+}
+
+void client_conn_close_item(weir_pool_item *item)
+{
+    client_conn_close(container_of(item, struct client_conn, item));
+}
+
+bool client_conn_dead(weir_pool_item *item)
+{
+    struct loop *loop = loop_self();
+
+    return loop_io(loop)->is_dead(loop, &container_of(item, struct client_conn, item)->file);
+}
+
+int client_conn_open(const struct client_origin *origin, uint32_t timeout_ms,
+                     struct client_conn **ret_conn)
+{
+    struct client_conn *conn = conn_new();
+    int rc = -ENOMEM;
+
+    if (!conn)
+        return rc;
+    WEIR_SCOPE(s, .timeout_ms = timeout_ms, .name = "connect") {
+        rc = tcp_connect(&conn->file, addr_sockaddr(&origin->addr), origin->addr.len);
+        if (rc == -ETIMEDOUT && weir_timed_out(s))
+            rc = weir_fail(WEIR_EPEERTIMEOUT, "no connection to %s within %u ms", origin->key,
+                           timeout_ms);
+    }
+    if (rc < 0) {
+        base_free(conn);
+        return weir_wrap(rc, "connecting to %s", origin->key);
+    }
+    *ret_conn = conn;
+    return 0;
+}

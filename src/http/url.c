@@ -1,0 +1,283 @@
+/* URLs, taken apart and put together.
+ *
+ * Putting together walks the format once and knows at each "{}" what place it
+ * is in: START -> AUTHORITY -> PATH -> QUERY. What a value may become is decided
+ * by the place alone: in path and query everything but the unreserved bytes
+ * (RFC 3986, section 2.3) is percent-encoded, so a value can neither end its
+ * place nor begin another. What percent-encoding can't hide are the segments "."
+ * and "..": dots are unreserved, and "%2E%2E" is ".." to whoever normalises (RFC
+ * 3986, section 6.2.2.2). So those are refused, and so is a segment that values
+ * make empty: "/users/{}" must never become "/users/". */
+#include "http/url.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include <weir/error.h>
+
+#include "http/message.h"
+#include "rt/rt.h"
+
+static const weir_str scheme_http = { "http://", 7 };
+static const weir_str scheme_https = { "https://", 8 };
+
+static bool starts_nocase(weir_str s, weir_str prefix)
+{
+    return s.len >= prefix.len &&
+           weir_str_eq_nocase(weir_str_from(s.ptr, prefix.len), prefix);
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* May the byte stand in a URL at all (RFC 3986, section 2)? */
+static bool url_byte(char c)
+{
+    return c > 0x20 && c < 0x7f && !memchr("\"<>\\^`{|}", c, 9);
+}
+
+weir_str url_shown(weir_str text)
+{
+    size_t n = 0;
+
+    while (n < text.len && text.ptr[n] != '?' && text.ptr[n] != '#' && n < 200 &&
+           text.ptr[n] >= 0x20 && text.ptr[n] < 0x7f)
+        n++;
+    return weir_str_from(text.ptr, n);
+}
+
+static int parse_fail(weir_str text, const char *why)
+{
+    return weir_fail(-EINVAL, "the URL \"%.*s\" %s", WEIR_ARG(url_shown(text)), why);
+}
+
+static int check_bytes(weir_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (!url_byte(text.ptr[i]))
+            return parse_fail(text, "holds a byte that must be percent-encoded");
+        if (text.ptr[i] == '%' &&
+            (text.len - i < 3 || !is_hex(text.ptr[i + 1]) || !is_hex(text.ptr[i + 2])))
+            return parse_fail(text, "holds a '%' without two hexadecimal digits");
+    }
+    return 0;
+}
+
+static size_t find_any(weir_str s, const char *bytes)
+{
+    size_t n = 0;
+
+    while (n < s.len && !strchr(bytes, s.ptr[n]))
+        n++;
+    return n;
+}
+
+int url_parse(weir_str text, struct url *ret_url)
+{
+    struct url url = { .port = 80 };
+    weir_str rest;
+    uint16_t port;
+    int rc;
+
+    if (!text.ptr)
+        return -ENOMEM;
+    if (text.len == 0)
+        return weir_wrap(-EINVAL, "the URL is empty");
+    if (text.len > URL_BYTES_MAX)
+        return parse_fail(text, "is longer than 16,384 bytes");
+    if (starts_nocase(text, scheme_https))
+        return weir_fail(-EPROTONOSUPPORT, "the URL \"%.*s\" wants https, which is not spoken yet",
+                         WEIR_ARG(url_shown(text)));
+    if (!starts_nocase(text, scheme_http))
+        return parse_fail(text, "does not begin with \"http://\"");
+    rc = check_bytes(text);
+    if (rc < 0)
+        return rc;
+    rest = weir_str_skip(text, scheme_http.len);
+    url.authority = weir_str_from(rest.ptr, find_any(rest, "/?#"));
+    if (memchr(url.authority.ptr, '@', url.authority.len))
+        return parse_fail(text, "holds a user name: send the field Authorization instead");
+    if (http_authority_parse(url.authority, &url.host, &port) < 0)
+        return parse_fail(text, "has no valid host and port");
+    if (port)
+        url.port = port;
+    url.target = weir_str_skip(rest, url.authority.len);
+    url.target.len = find_any(url.target, "#");
+    url.slash = url.target.len == 0 || url.target.ptr[0] != '/';
+    *ret_url = url;
+    return 0;
+}
+
+/* ---- putting together ----------------------------------------------------------- */
+
+enum place { START, AUTHORITY, PATH, QUERY };
+
+struct build {
+    char *ptr;
+    size_t len;
+    enum place place;
+    size_t segment;  /* where the current path segment begins */
+    bool has_value;  /* … and whether a value stands in it */
+};
+
+static bool unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+/* A segment is over: is it one that values may not make? */
+static int segment_end(struct build *b)
+{
+    const char *at = b->ptr + b->segment;
+    size_t len = b->len - b->segment;
+
+    if (b->place != PATH || !b->has_value)
+        return 0;
+    if (len == 0)
+        return weir_fail(-EINVAL, "a value leaves a segment of the URL's path empty");
+    if ((len == 1 && at[0] == '.') || (len == 2 && at[0] == '.' && at[1] == '.'))
+        return weir_fail(-EINVAL, "a value would make a segment of the URL's path \"%.*s\"",
+                         (int)len, at);
+    return 0;
+}
+
+static int put_literal(struct build *b, char c)
+{
+    int rc = 0;
+
+    if (!url_byte(c) || c == '#')
+        return weir_fail(-EINVAL, "a URL's format holds a byte that may not stand there");
+    if (c == '/' || c == '?')
+        rc = segment_end(b);
+    b->ptr[b->len++] = c;
+    if (c == '?') {
+        if (b->place != START)
+            b->place = QUERY;
+    } else if (c == '/' && b->place == START && b->len > 2 && b->ptr[b->len - 2] == '/') {
+        b->place = AUTHORITY;
+    } else if (c == '/' && (b->place == AUTHORITY || b->place == PATH)) {
+        b->place = PATH;
+        b->segment = b->len;
+        b->has_value = false;
+    }
+    return rc;
+}
+
+static void put_encoded(struct build *b, weir_str value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.ptr[i];
+
+        if (unreserved((char)c)) {
+            b->ptr[b->len++] = (char)c;
+            continue;
+        }
+        b->ptr[b->len++] = '%';
+        b->ptr[b->len++] = "0123456789ABCDEF"[c >> 4];
+        b->ptr[b->len++] = "0123456789ABCDEF"[c & 15];
+    }
+    b->has_value = true;
+}
+
+#define NUMBER_BYTES 32
+
+/* A value's text; its own, or written into number. */
+static int value_text(const weir_value *value, char number[static NUMBER_BYTES],
+                      weir_str *ret_text)
+{
+    int n = 0;
+
+    switch (value->kind) {
+    case WEIR_VALUE_STR:
+    case WEIR_VALUE_JSON:
+        *ret_text = value->str;
+        return value->str.ptr ? 0 : -ENOMEM;
+    case WEIR_VALUE_BOOL:
+        *ret_text = value->boolean ? WEIR_S("true") : WEIR_S("false");
+        return 0;
+    case WEIR_VALUE_I64: n = snprintf(number, NUMBER_BYTES, "%" PRId64, value->i64); break;
+    case WEIR_VALUE_U64: n = snprintf(number, NUMBER_BYTES, "%" PRIu64, value->u64); break;
+    case WEIR_VALUE_F64: n = snprintf(number, NUMBER_BYTES, "%.17g", value->f64); break;
+    case WEIR_VALUE_NULL: return weir_fail(-EINVAL, "a value of a URL is NULL");
+    }
+    *ret_text = weir_str_from(number, (size_t)n);
+    return 0;
+}
+
+/* The most that the URL can be long. */
+static int format_room(const char *fmt, const weir_value *values, size_t count, size_t *ret_room)
+{
+    size_t room = strlen(fmt);
+
+    for (size_t i = 0; i < count; i++) {
+        char number[NUMBER_BYTES];
+        weir_str text;
+        int rc = value_text(&values[i], number, &text);
+
+        if (rc < 0)
+            return rc;
+        if (text.len > URL_BYTES_MAX || room > URL_BYTES_MAX)
+            return weir_fail(-EINVAL, "a URL would be longer than %d bytes", URL_BYTES_MAX);
+        room += 3 * text.len;
+    }
+    *ret_room = room;
+    return 0;
+}
+
+static int put_value(struct build *b, const weir_value *value)
+{
+    char number[NUMBER_BYTES];
+    weir_str text;
+    int rc;
+
+    if (b->place != PATH && b->place != QUERY)
+        return weir_fail(-EINVAL, "a URL's format has \"{}\" outside path and query: hosts are "
+                                  "not put together from values");
+    rc = value_text(value, number, &text);
+    if (rc == 0)
+        put_encoded(b, text);
+    return rc;
+}
+
+static int build(struct build *b, const char *fmt, const weir_value *values, size_t count)
+{
+    size_t used = 0;
+    int rc = 0;
+
+    while (*fmt && rc == 0) {
+        if (fmt[0] == '{' && fmt[1] == '}') {
+            if (used == count)
+                return weir_fail(-EINVAL, "a URL's format has more places than values");
+            rc = put_value(b, &values[used++]);
+            fmt += 2;
+        } else {
+            rc = put_literal(b, *fmt++);
+        }
+    }
+    if (rc == 0)
+        rc = segment_end(b);
+    if (rc == 0 && used != count)
+        return weir_fail(-EINVAL, "a URL's format has fewer places than values");
+    return rc;
+}
+
+weir_str weir_url_format(const char *fmt, const weir_value *values, size_t count)
+{
+    struct build b = { .place = fmt[0] == '/' ? PATH : START };
+    struct arena *arena = rt_arena();
+    size_t room = 0;
+    int rc = arena ? format_room(fmt, values, count, &room) : -ENOMEM;
+
+    if (rc == 0) {
+        b.ptr = arena_alloc(arena, room + 1);
+        rc = b.ptr ? build(&b, fmt, values, count) : -ENOMEM;
+    }
+    if (rc < 0)
+        return rc == -ENOMEM ? weir_str_from(NULL, 0) : WEIR_S("");
+    b.ptr[b.len] = 0;
+    return weir_str_from(b.ptr, b.len);
+}

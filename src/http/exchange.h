@@ -115,6 +115,7 @@ void exchange_release(weir_exchange *x);
 /* exchange_reply.c: answers that never wait, from anywhere */
 int exchange_reply(weir_exchange *x, int status, weir_str type, weir_str body);
 int exchange_problem(weir_exchange *x, int status, weir_str detail);
+int exchange_problem_of(weir_exchange *x, const struct http_problem *problem);
 /* End a body that was begun, without a check for a cancel. */
 int exchange_end(weir_exchange *x);
 /* Output has drained, or failed: wake who waits for that. */

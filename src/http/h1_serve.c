@@ -66,7 +66,7 @@ static int answer_failure(weir_exchange *x, int rc, const struct chain *chain)
         opts->map_failure(opts->arg, x, rc, chain, &problem);
     else if (rc < 0)
         http_problem_of(x, rc, chain, &problem);
-    return exchange_problem(x, problem.status, problem.detail);
+    return exchange_problem_of(x, &problem);
 }
 
 /* What was begun is not completed: it must not look complete. */

@@ -70,14 +70,20 @@ static void put_json(struct text *t, weir_str s)
 
 int exchange_problem(weir_exchange *x, int status, weir_str detail)
 {
+    return exchange_problem_of(x, &(struct http_problem){ .status = status, .detail = detail });
+}
+
+int exchange_problem_of(weir_exchange *x, const struct http_problem *problem)
+{
     char body[PROBLEM_BYTES], number[32];
     struct text t = { body, body + sizeof(body) };
-    weir_str title = http_reason(status);
+    weir_str title = http_reason(problem->status), detail = problem->detail;
+    weir_str errors = problem->errors;
     int len;
 
     put(&t, WEIR_S("{\"type\":\"about:blank\",\"title\":\""));
     put_json(&t, title.len ? title : WEIR_S("Error"));
-    len = snprintf(number, sizeof(number), "\",\"status\":%d", status);
+    len = snprintf(number, sizeof(number), "\",\"status\":%d", problem->status);
     put(&t, weir_str_from(number, (size_t)len));
     if (x->context.correlation_id.len) {
         put(&t, WEIR_S(",\"instance\":\"urn:weir:exchange:"));
@@ -89,8 +95,12 @@ int exchange_problem(weir_exchange *x, int status, weir_str detail)
         put_json(&t, weir_str_from(detail.ptr, detail.len < DETAIL_MAX ? detail.len : DETAIL_MAX));
         put(&t, WEIR_S("\""));
     }
+    if (errors.len && errors.len + 16 < (size_t)(t.end - t.at)) { /* whole, or not at all */
+        put(&t, WEIR_S(",\"errors\":"));
+        put(&t, errors);
+    }
     put(&t, WEIR_S("}\n"));
-    return exchange_reply(x, status, WEIR_S("application/problem+json"),
+    return exchange_reply(x, problem->status, WEIR_S("application/problem+json"),
                           weir_str_from(body, (size_t)(t.at - body)));
 }
 

@@ -184,6 +184,7 @@ static void cut(struct server_loop *home)
             if (!x->running)
                 continue;
             atomic_store(&home->server->was_cut, true);
+            count_add(&home->counts.cut, 1);
             rt_cancel(x->scope, WEIR_REASON_SHUTDOWN, "the server's end");
         }
         return;
@@ -532,6 +533,7 @@ static void add_counts(struct http_server_stats *sum, const struct server_counts
     ADD_(refused_limit);
     ADD_(refused_budget);
     ADD_(backoffs);
+    ADD_(cut);
     ADD_(requests);
     ADD_(bad_heads);
     ADD_(bytes_in);

@@ -17,7 +17,7 @@
 struct server_counts {
     _Atomic uint64_t requests, answered[6], bad_heads, bytes_in, bytes_out;
     _Atomic uint32_t connections, in_flight;
-    _Atomic uint64_t accepted, refused_limit, refused_budget, backoffs;
+    _Atomic uint64_t accepted, refused_limit, refused_budget, backoffs, cut;
 };
 
 static inline void count_add(_Atomic uint64_t *counter, uint64_t n)

@@ -66,9 +66,9 @@ static bool is_dots(const char *at, const char *end)
 
 static const char *segment_end(const char *at, const char *end)
 {
-    while (at < end && *at != '/')
-        at++;
-    return at;
+    const char *slash = at < end ? memchr(at, '/', (size_t)(end - at)) : NULL;
+
+    return slash ? slash : end;
 }
 
 /* "/." and "/%2e" are where a dot segment can begin. */
@@ -256,7 +256,7 @@ enum route_result router_match(const struct router *router, enum http_method met
     ret_match->escaped = memchr(path.ptr, '%', path.len) != NULL;
     if (ret_match->escaped && !escapes_hold(path))
         return ROUTE_BAD_PATH;
-    if (has_dot_segment(path))
+    if ((ret_match->escaped || memchr(path.ptr, '.', path.len)) && has_dot_segment(path))
         return ROUTE_BAD_PATH;
     if (walk_node(&w, router->root, path.ptr))
         return ROUTE_FOUND;

@@ -16,7 +16,6 @@
 #include "rt/loop.h"
 #include "web/admin.h"
 #include "web/app.h"
-#include "web/server_metrics.h"
 #include "web/signals.h"
 
 #define SERVE_GRACE_MS 10000
@@ -120,7 +119,6 @@ static int start(struct serve *s)
     rc = start_server(s->app, s->addrs, s->addr_count, s->grace_ms, &s->server);
     if (rc < 0)
         return rc;
-    server_metrics_show(s->server);
     atomic_store(&s->state, ADMIN_READY);
     say_started(s);
     return 0;
@@ -156,7 +154,6 @@ static void end(struct serve *s)
         http_server_stop(s->admin);
         WEIR_IGNORE(http_server_wait(s->admin), "it is over either way");
     }
-    server_metrics_show(NULL);
     http_server_free(s->server);
     http_server_free(s->admin);
 }

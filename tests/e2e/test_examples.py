@@ -1,0 +1,89 @@
+"""The example programs do what their first comments say.
+
+    test_examples.py FOLDER [unittest arguments]"""
+
+import json
+import os
+import sys
+import unittest
+
+from program import Program
+from services import Services
+
+FOLDER = sys.argv.pop(1)
+
+
+def example(name, **more):
+    return Program(os.path.join(FOLDER, name), **more)
+
+
+class Hello(unittest.TestCase):
+    def test_answers_and_ends(self):
+        with example("hello") as p:
+            status, headers, body = p.get("/plaintext")
+            self.assertEqual((status, body), (200, b"Hello, World!"))
+            self.assertTrue(headers["Content-Type"].startswith("text/plain"))
+            status, headers, body = p.get("/json")
+            self.assertEqual((status, body), (200, b'{"message":"Hello, World!"}'))
+            self.assertEqual(headers["Content-Type"], "application/json")
+            self.assertEqual(p.end(), 0)
+            self.assertRegex(p.messages()[-1], r"^drained in \d+ ms, 0 requests cut$")
+
+    def test_one_connection_serves_many(self):
+        with example("hello") as p:
+            connection = p.connect()
+            for _ in range(100):
+                connection.request("GET", "/plaintext")
+                self.assertEqual(connection.getresponse().read(), b"Hello, World!")
+            connection.close()
+            self.assertEqual(p.end(), 0)
+
+
+class Pool(unittest.TestCase):
+    def test_computes_off_the_loop(self):
+        with example("pool") as p:
+            status, _, body = p.get("/primes/1000")
+            self.assertEqual((status, json.loads(body)), (200, {"below": 1000, "primes": 168}))
+            self.assertEqual(p.get("/primes/x")[0], 404)
+            self.assertEqual(p.get("/primes/99999999")[0], 400)
+            self.assertEqual(p.end(), 0)
+
+
+class Fanout(unittest.TestCase):
+    def test_merges_what_three_services_say(self):
+        with Services({"/users/7": (200, b'{"name":"Ada"}'), "/orders?user=7": (200, b"[1]"),
+                       "/offers/today": (200, b'"tea"')}) as s:
+            with example("fanout", env={"SERVICES": s.url}) as p:
+                status, _, body = p.get("/profile/7")
+                self.assertEqual((status, body),
+                                 (200, b'{"user":{"name":"Ada"},"orders":[1],"offers":"tea"}'))
+                self.assertEqual(sorted(s.seen), ["/offers/today", "/orders?user=7", "/users/7"])
+                self.assertEqual(p.end(), 0)
+
+    def test_leaves_out_what_is_late(self):
+        late = lambda: (s.gate.wait(20), (200, b'"tea"'))[1]
+        with Services({"/users/7": (200, b"{}"), "/orders?user=7": (200, b"[]"),
+                       "/offers/today": late}) as s:
+            with example("fanout", env={"SERVICES": s.url}) as p:
+                status, _, body = p.get("/profile/7")
+                self.assertEqual((status, body), (200, b'{"user":{},"orders":[],"offers":null}'))
+                self.assertEqual(p.end(), 0)
+
+    def test_answers_504_and_502_with_one_line(self):
+        late = lambda: (s.gate.wait(20), (200, b"{}"))[1]
+        with Services({"/users/7": late, "/orders?user=7": (200, b"[]"),
+                       "/users/8": (500, b"{}"), "/orders?user=8": (200, b"[]")}) as s:
+            with example("fanout", env={"SERVICES": s.url}) as p:
+                self.assertEqual(p.get("/profile/7")[0], 504)
+                status, headers, body = p.get("/profile/8")
+                self.assertEqual(status, 502)
+                self.assertEqual(headers["Content-Type"], "application/problem+json")
+                self.assertNotIn(b"/users/8", body)
+                self.assertEqual(p.end(), 0)
+                lines = [line for line in p.lines if line and "/profile/" in line]
+                self.assertEqual(len(lines), 2, lines)
+                self.assertIn("profile of 8", lines[1])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -184,6 +184,11 @@ class Admin(unittest.TestCase):
 
 
 class Ends(unittest.TestCase):
+    def connection(self, program):
+        connection = program.connect()
+        self.addCleanup(connection.close)
+        return connection
+
     def test_idle(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             with Program(PATH) as p:
@@ -195,7 +200,7 @@ class Ends(unittest.TestCase):
 
     def test_a_request_in_progress_is_finished(self):
         with Program(PATH, admin=True) as p:
-            c = p.connect()
+            c = self.connection(p)
             c.putrequest("POST", "/slowly")
             c.putheader("Content-Length", "4")
             c.endheaders(b"ab")
@@ -213,7 +218,7 @@ class Ends(unittest.TestCase):
 
     def test_what_takes_too_long_is_cut(self):
         with Program(PATH, "--grace", "0.2") as p:
-            c = p.connect()
+            c = self.connection(p)
             c.request("GET", "/waits")
             p.wait_line("waiting")
             p.signal()
@@ -226,7 +231,7 @@ class Ends(unittest.TestCase):
     def test_a_second_signal_ends_at_once(self):
         for number in (signal.SIGTERM, signal.SIGINT):
             with Program(PATH, "--grace", "1h") as p:
-                c = p.connect()
+                c = self.connection(p)
                 c.request("GET", "/waits")
                 p.wait_line("waiting")
                 p.signal()

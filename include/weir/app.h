@@ -119,8 +119,8 @@ typedef struct weir_route_opts {
  * Thread:     any, before the application is served.
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(2, 3, 4, 5)
-void weir_route_opt(weir_app *app, const char *method, const char *pattern,
-                    weir_handler *handler, const weir_route_opts *opts);
+void weir_route_opt(weir_app *app, const char *method, const char *pattern, weir_handler *handler,
+                    const weir_route_opts *opts);
 
 /* Read the routes, as the application's start does, and tell what is wrong with
  * them: a line a fault, with the places of both where two routes conflict.
@@ -183,8 +183,8 @@ int weir_read_json_sized(weir_exchange *x, const weir_type *type, void *ret_valu
  * Thread:     a task of the exchange's loop.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 3)
-int weir_reply_json_sized(weir_exchange *x, int status, const weir_type *type,
-                          const void *values, size_t count, size_t size, bool array);
+int weir_reply_json_sized(weir_exchange *x, int status, const weir_type *type, const void *values,
+                          size_t count, size_t size, bool array);
 
 /* Answer with an object of mixed values:
  * weir_reply_object(x, 200, WEIR_KV("user", user), WEIR_KV("late", false)). */

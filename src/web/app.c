@@ -87,8 +87,8 @@ static struct app_route *new_route(weir_app *app, const char *method, weir_str p
     return route->how.name ? route : NULL;
 }
 
-void weir_route_opt(weir_app *app, const char *method, const char *pattern,
-                    weir_handler *handler, const weir_route_opts *opts)
+void weir_route_opt(weir_app *app, const char *method, const char *pattern, weir_handler *handler,
+                    const weir_route_opts *opts)
 {
     enum http_method number;
     struct app_route *route;
@@ -133,8 +133,8 @@ int weir_app_check(weir_app *app, char *text, size_t size)
     int rc = app_build(app);
 
     if (size > 0)
-        snprintf(text, size, "%.*s", WEIR_ARG(rc == WEIR_ECONFIG ? strbuf_str(&app->faults)
-                                                                 : WEIR_S("")));
+        snprintf(text, size, "%.*s",
+                 WEIR_ARG(rc == WEIR_ECONFIG ? strbuf_str(&app->faults) : WEIR_S("")));
     return rc;
 }
 
@@ -214,8 +214,9 @@ void app_handle(void *arg, weir_exchange *x, struct http_route *ret_route)
     case ROUTE_NOT_FOUND: answer_no_route(x, head); break;
     case ROUTE_NOT_METHOD: answer_allow(x, head->method, match.allow); break;
     case ROUTE_BAD_PATH:
-        answer(x, 400, "the path has a \".\" or \"..\" segment, or a percent sign that encodes "
-                       "nothing");
+        answer(x, 400,
+               "the path has a \".\" or \"..\" segment, or a percent sign that encodes "
+               "nothing");
         break;
     }
 }

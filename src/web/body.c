@@ -46,8 +46,8 @@ int weir_read_json_sized(weir_exchange *x, const weir_type *type, void *ret_valu
     return rc;
 }
 
-int weir_reply_json_sized(weir_exchange *x, int status, const weir_type *type,
-                          const void *values, size_t count, size_t size, bool array)
+int weir_reply_json_sized(weir_exchange *x, int status, const weir_type *type, const void *values,
+                          size_t count, size_t size, bool array)
 {
     weir_str text;
     int rc = weir_json_encode_sized(type, values, count, size, array, &text);

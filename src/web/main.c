@@ -122,18 +122,19 @@ static const struct flag flags[] = {
       "serve at this address; may be repeated (127.0.0.1:8000)" },
     { "--admin", "ADDRESS", read_admin, "an address as in 127.0.0.1:8001",
       "serve /healthz, /readyz and /metrics at this address" },
-    { "--loops", "N", read_loops, "a number from 1 to " WEIR_TEXT(RT_LOOPS_MAX),
-      "threads that serve (one a core that may be used)" },
-    { "--grace", "SECONDS", read_grace, "a time as in 10, 1.5s, 500ms or 2m, at most 24h",
-      "time for requests in progress at the end (10)" },
-    { "--log-level", "LEVEL", read_level, "error, warn, info or debug",
-      "error, warn, info or debug (info)" },
-    { "--log-format", "FORM", read_form, "auto, text or json",
-      "auto, text or json (auto: text on a terminal)" },
-    { "--routes", NULL, read_routes, NULL, "print the routes, and exit" },
-    { "--version", NULL, read_version, NULL, "print the version, and exit" },
-    { "--help", NULL, read_help, NULL, "print this, and exit" },
-};
+    { "--loops", "N", read_loops,
+      "a number from 1 to " WEIR_TEXT(RT_LOOPS_MAX),
+                                      "threads that serve (one a core that may be used)" },
+      { "--grace", "SECONDS", read_grace, "a time as in 10, 1.5s, 500ms or 2m, at most 24h",
+        "time for requests in progress at the end (10)" },
+      { "--log-level", "LEVEL", read_level, "error, warn, info or debug",
+        "error, warn, info or debug (info)" },
+      { "--log-format", "FORM", read_form, "auto, text or json",
+        "auto, text or json (auto: text on a terminal)" },
+      { "--routes", NULL, read_routes, NULL, "print the routes, and exit" },
+      { "--version", NULL, read_version, NULL, "print the version, and exit" },
+      { "--help", NULL, read_help, NULL, "print this, and exit" },
+    };
 
 #define FLAGS (sizeof(flags) / sizeof(flags[0]))
 

@@ -57,8 +57,10 @@ static void tell_faults(weir_exchange *x, int rc, const weir_faults *faults,
     if (rc == WEIR_EJSON)
         ret_problem->detail = WEIR_S("the body is not valid JSON");
     else if (told < all)
-        ret_problem->detail = arena_format(arena, "the body has %zu faults; these are the first "
-                                                  "%zu", all, told);
+        ret_problem->detail = arena_format(arena,
+                                           "the body has %zu faults; these are the first "
+                                           "%zu",
+                                           all, told);
     else
         ret_problem->detail = arena_format(arena, "the body has %zu fault%s", all,
                                            all == 1 ? "" : "s");

@@ -243,8 +243,8 @@ static bool walk_node(const struct walk *w, const struct route_node *node, const
     return true;
 }
 
-enum route_result router_match(const struct router *router, enum http_method method,
-                               weir_str path, struct route_match *ret_match)
+enum route_result router_match(const struct router *router, enum http_method method, weir_str path,
+                               struct route_match *ret_match)
 {
     struct walk w = { .end = path.ptr + path.len, .method = method, .match = ret_match };
 

@@ -73,8 +73,8 @@ void router_free(struct router *router);
 
 /* Register a route; pattern and site must outlive the router. What is wrong with
  * it is told by router_build(). Returns 0 or -ENOMEM. */
-int router_add(struct router *router, enum http_method method, weir_str pattern,
-               const char *site, void *data);
+int router_add(struct router *router, enum http_method method, weir_str pattern, const char *site,
+               void *data);
 
 /* Build the tree. A pattern that can't be, or two routes of which no request
  * could choose one, are written into faults, a line each with the sites of both.
@@ -86,8 +86,8 @@ const struct route *router_first(const struct router *router);
 
 /* Find the route for a path as it was received (without a query). HEAD falls back to
  * GET. Takes no memory, and looks at each node of the tree at most once. */
-enum route_result router_match(const struct router *router, enum http_method method,
-                               weir_str path, struct route_match *ret_match);
+enum route_result router_match(const struct router *router, enum http_method method, weir_str path,
+                               struct route_match *ret_match);
 
 /* Decode the values, but for the rest ("*"), which stays as received: an encoded
  * slash in it must not become one that separates. Returns 0 or -ENOMEM. */

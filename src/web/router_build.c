@@ -43,8 +43,8 @@ void router_free(struct router *router)
     base_free(router);
 }
 
-int router_add(struct router *router, enum http_method method, weir_str pattern,
-               const char *site, void *data)
+int router_add(struct router *router, enum http_method method, weir_str pattern, const char *site,
+               void *data)
 {
     struct route *route = arena_zalloc(&router->memory, sizeof(*route));
 
@@ -134,15 +134,18 @@ static bool read_param(struct build *b, struct route *route, weir_str text,
     ret_segment->literal = false;
     ret_segment->type = ROUTE_STR;
     if (!name_holds(name))
-        return fault(b, route, "`%.*s`: a parameter's name is made of letters, digits and _, and "
-                               "begins with no digit", WEIR_ARG(text));
+        return fault(b, route,
+                     "`%.*s`: a parameter's name is made of letters, digits and _, and "
+                     "begins with no digit",
+                     WEIR_ARG(text));
     if (colon) {
         weir_str type = weir_str_skip(inner, name.len + 1);
 
         if (!weir_str_eq(type, WEIR_S("i64")))
-            return fault(b, route, "`%.*s`: there is no type `%.*s`; write `{%.*s:i64}` for a "
-                                   "whole number, `{%.*s}` for any text", WEIR_ARG(text),
-                         WEIR_ARG(type), WEIR_ARG(name), WEIR_ARG(name));
+            return fault(b, route,
+                         "`%.*s`: there is no type `%.*s`; write `{%.*s:i64}` for a "
+                         "whole number, `{%.*s}` for any text",
+                         WEIR_ARG(text), WEIR_ARG(type), WEIR_ARG(name), WEIR_ARG(name));
         ret_segment->type = ROUTE_I64;
     }
     return add_param(b, route, name, ret_segment->type);
@@ -162,8 +165,10 @@ static bool read_literal(struct build *b, const struct route *route, weir_str te
         if (c == '*')
             return fault(b, route, "`%.*s`: * stands alone, as the last segment", WEIR_ARG(text));
         if (c == '%' || c == '?' || c == '#')
-            return fault(b, route, "`%.*s`: a pattern is a path without query, written without "
-                                   "percent-encoding", WEIR_ARG(text));
+            return fault(b, route,
+                         "`%.*s`: a pattern is a path without query, written without "
+                         "percent-encoding",
+                         WEIR_ARG(text));
         if (c <= ' ' || c == 0x7f)
             return fault(b, route, "white space or a control byte in it");
     }
@@ -281,8 +286,9 @@ static void hang_leaf(struct build *b, struct route_leaf **place, const struct r
         return;
     slot = &(*place)->routes[route->method];
     if (*slot) {
-        conflict(b, route, *slot, "no request could choose between them; remove one, or give it "
-                                  "another path or method");
+        conflict(b, route, *slot,
+                 "no request could choose between them; remove one, or give it "
+                 "another path or method");
         return;
     }
     *slot = route;

@@ -140,10 +140,9 @@ static void drain(struct serve *s, int signal)
     http_server_stop(s->server);
     WEIR_IGNORE(http_server_wait(s->server), "what was cut is counted and told below");
     http_server_stats(s->server, &stats);
-    weir_logf(stats.cut ? WEIR_LOG_WARN : WEIR_LOG_INFO,
-              "drained in %lld ms, %llu request%s cut",
-              (long long)((clock_monotonic_ns() - began_ns) / 1000000), (unsigned long long)stats.cut,
-              stats.cut == 1 ? "" : "s");
+    weir_logf(stats.cut ? WEIR_LOG_WARN : WEIR_LOG_INFO, "drained in %lld ms, %llu request%s cut",
+              (long long)((clock_monotonic_ns() - began_ns) / 1000000),
+              (unsigned long long)stats.cut, stats.cut == 1 ? "" : "s");
 }
 
 static void end(struct serve *s)

@@ -6,9 +6,20 @@
 #include "web/router.h"
 
 static const char *const patterns[] = {
-    "/", "/users", "/users/", "/users/me", "/users/{id:i64}", "/users/{name}",
-    "/users/{name}/posts/{post:i64}", "/users/{name}/*", "/a/b/c", "/a/{x}/d", "/{y}/b/e",
-    "/{y}/{z:i64}/f", "/{y}/{z}/g", "/files/*",
+    "/",
+    "/users",
+    "/users/",
+    "/users/me",
+    "/users/{id:i64}",
+    "/users/{name}",
+    "/users/{name}/posts/{post:i64}",
+    "/users/{name}/*",
+    "/a/b/c",
+    "/a/{x}/d",
+    "/{y}/b/e",
+    "/{y}/{z:i64}/f",
+    "/{y}/{z}/g",
+    "/files/*",
 };
 
 #define PATTERNS (sizeof(patterns) / sizeof(patterns[0]))

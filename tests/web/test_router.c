@@ -43,8 +43,7 @@ static void print_params(const struct route_match *match, char *text, size_t siz
     text[0] = '\0';
     for (unsigned i = 0; i < match->param_count; i++)
         len += (size_t)snprintf(text + len, size - len, "%s%.*s=%.*s", i ? "," : "",
-                                WEIR_ARG(match->route->params[i].name),
-                                WEIR_ARG(match->values[i]));
+                                WEIR_ARG(match->route->params[i].name), WEIR_ARG(match->values[i]));
 }
 
 static void check_row(const struct router *router, const struct row *row)
@@ -83,8 +82,16 @@ static void check_rows(const char *const *patterns, size_t patterns_count, const
 static void the_more_precise_route_wins(void **state)
 {
     static const char *const patterns[] = {
-        "/", "/users", "/users/", "/users/me", "/users/{id:i64}", "/users/{name}", "/users/*",
-        "/users/{name}/posts", "/api/v1/things", "/api/v1/things/{thing}/parts/{part:i64}",
+        "/",
+        "/users",
+        "/users/",
+        "/users/me",
+        "/users/{id:i64}",
+        "/users/{name}",
+        "/users/*",
+        "/users/{name}/posts",
+        "/api/v1/things",
+        "/api/v1/things/{thing}/parts/{part:i64}",
     };
     static const struct row rows[] = {
         { "/", "/", NULL },
@@ -112,8 +119,7 @@ static void the_more_precise_route_wins(void **state)
         { "/users/ada/", "/users/*", "*=ada/" },
         { "/users//posts", "/users/*", "*=/posts" },
         { "/api/v1/things", "/api/v1/things", NULL },
-        { "/api/v1/things/x/parts/1", "/api/v1/things/{thing}/parts/{part:i64}",
-          "thing=x,part=1" },
+        { "/api/v1/things/x/parts/1", "/api/v1/things/{thing}/parts/{part:i64}", "thing=x,part=1" },
         { "/api/v1/things/x/parts/y", NULL, NULL },
         { "/api/v1/things/", NULL, NULL },
         { "/api/v1", NULL, NULL },
@@ -131,8 +137,8 @@ static void the_more_precise_route_wins(void **state)
 static void a_way_that_ends_is_left_again(void **state)
 {
     static const char *const patterns[] = {
-        "/a/b/c", "/a/{x}/d", "/{y}/b/e", "/{y}/{z:i64}/f", "/{y}/{z}/g", "/a/*",
-        "/{y}/{z}/{w}/{v}",
+        "/a/b/c",     "/a/{x}/d", "/{y}/b/e",         "/{y}/{z:i64}/f",
+        "/{y}/{z}/g", "/a/*",     "/{y}/{z}/{w}/{v}",
     };
     static const struct row rows[] = {
         { "/a/b/c", "/a/b/c", NULL },
@@ -157,7 +163,9 @@ static void the_rest_at_the_root_takes_all(void **state)
 {
     static const char *const patterns[] = { "/*", "/x" };
     static const struct row rows[] = {
-        { "/", "/*", "*=" }, { "/x", "/x", NULL }, { "/x/y", "/*", "*=x/y" },
+        { "/", "/*", "*=" },
+        { "/x", "/x", NULL },
+        { "/x/y", "/*", "*=x/y" },
         { "/xy", "/*", "*=xy" },
     };
 
@@ -216,8 +224,8 @@ static void dots_and_broken_escapes_are_refused(void **state)
 {
     static const char *const patterns[] = { "/*", "/{x}/{y}" };
     static const char *const bad[] = {
-        "/.", "/..", "/a/../b", "/a/./b", "/a/..", "/%2e", "/%2E%2e", "/.%2e/x", "/a/%2e./b",
-        "/%", "/%2", "/%2g", "/%zz", "/a%00b", "/x/%", "/x/%4",
+        "/.",        "/..", "/a/../b", "/a/./b", "/a/..", "/%2e",   "/%2E%2e", "/.%2e/x",
+        "/a/%2e./b", "/%",  "/%2",     "/%2g",   "/%zz",  "/a%00b", "/x/%",    "/x/%4",
     };
     static const char *const good[] = { "/...", "/.a", "/a.", "/..a/b", "/a/.../b", "/%2e%2e%2e" };
     struct router *router = router_of(patterns, 2, false);
@@ -289,8 +297,22 @@ static void methods_choose_among_routes(void **state)
 static void every_fault_is_told_at_once(void **state)
 {
     static const char *const bad[] = {
-        "users", "", "/a/*/b", "/a*", "/{}", "/{1a}", "/{a:u64}", "/{a}/{a}", "/x{a}", "/{a}.json",
-        "/..", "/a?b", "/a#b", "/a%20", "/a b", "/{a:}",
+        "users",
+        "",
+        "/a/*/b",
+        "/a*",
+        "/{}",
+        "/{1a}",
+        "/{a:u64}",
+        "/{a}/{a}",
+        "/x{a}",
+        "/{a}.json",
+        "/..",
+        "/a?b",
+        "/a#b",
+        "/a%20",
+        "/a b",
+        "/{a:}",
         "/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3",
         "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}/{q}",
     };
@@ -490,8 +512,8 @@ static unsigned make_path(struct random *random, char segments[][4], char *path,
         snprintf(segments[i], 4, "%s", words[random_below(random, COUNT(words))]);
         len += (size_t)snprintf(path + len, size - len, "/");
         for (const char *c = segments[i]; *c; c++)
-            len += (size_t)snprintf(path + len, size - len, random_below(random, 16) ? "%c" : "%%%x",
-                                    *c);
+            len += (size_t)snprintf(path + len, size - len,
+                                    random_below(random, 16) ? "%c" : "%%%x", *c);
     }
     return count;
 }

@@ -3,7 +3,7 @@
  * It is shaped by completions: an operation is submitted and ends exactly once,
  * with a result of 0 or more, or a negative errno value. There are two
  * implementations: epoll (backend_epoll.c), which tries first and waits for
- * readiness when it must, and the simulator (sim_*.c), which runs an in-memory
+ * readiness when it must, and the simulator (sim_ops.c), which runs an in-memory
  * network under a virtual clock.
  *
  * An operation's life: IDLE -> submit -> PENDING -> (done) -> IDLE. submit may
@@ -103,6 +103,10 @@ struct io_ops {
     /* Forget a descriptor with no operation pending, and close it unless
      * keep_open. NULL-safe on fd -1. */
     void (*detach)(struct loop *loop, struct io_file *file, bool keep_open);
+    /* Close a descriptor that no loop has attached. NULL-safe on -1. */
+    void (*discard)(struct loop *loop, int fd);
+    /* The close of this stream will be a reset: what is not sent is dropped. */
+    void (*reset)(struct loop *loop, struct io_file *file);
     int (*shutdown)(struct loop *loop, struct io_file *file, int how);
     /* Local or remote address, as getsockname and getpeername; 0 or -errno. */
     int (*address)(struct loop *loop, struct io_file *file, bool remote,

@@ -468,6 +468,21 @@ static void epoll_detach(struct loop *loop, struct io_file *file, bool keep_open
     file->fd = -1;
 }
 
+static void epoll_discard(struct loop *loop, int fd)
+{
+    (void)loop;
+    if (fd >= 0)
+        close(fd);
+}
+
+static void epoll_reset(struct loop *loop, struct io_file *file)
+{
+    struct linger now = { .l_onoff = 1 };
+
+    (void)loop;
+    setsockopt(file->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
 static int epoll_shutdown(struct loop *loop, struct io_file *file, int how)
 {
     (void)loop;
@@ -514,6 +529,8 @@ const struct io_ops epoll_ops = {
     .listen = epoll_listen,
     .attach = epoll_attach,
     .detach = epoll_detach,
+    .discard = epoll_discard,
+    .reset = epoll_reset,
     .shutdown = epoll_shutdown,
     .address = epoll_address,
     .is_dead = epoll_is_dead,

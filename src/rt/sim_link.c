@@ -1,0 +1,95 @@
+/* Links: what lies before a port. All that a connection sends, in both
+ * directions, takes its link's time, and waits while the link is cut. */
+#include "base/alloc.h"
+#include "rt/sim_state.h"
+
+#define RESEND_NS (200 * SIM_MS)
+#define RESENDS_MAX 5
+
+static void link_heals(struct sim *sim, struct sim_event *event)
+{
+    struct sim_link *link = container_of(event, struct sim_link, heal);
+
+    link->cut = false;
+    sim_link_resume(sim, link);
+}
+
+struct sim_link *sim_link_new(struct sim *sim, uint16_t port)
+{
+    struct sim_link *link = base_calloc(1, sizeof(*link));
+
+    if (!link)
+        return NULL;
+    link->port = port;
+    link->latency_ns = sim->opts.latency_ms * SIM_MS;
+    link->jitter_ns = sim->opts.jitter_ms * SIM_MS;
+    sim_event_init(&link->heal, link_heals);
+    list_push(&sim->links, &link->link);
+    sim->link_count++;
+    return link;
+}
+
+struct sim_link *sim_link_of(struct sim *sim, uint16_t port)
+{
+    struct sim_link *link = NULL;
+
+    list_each(n, &sim->links)
+        if (container_of(n, struct sim_link, link)->port == port)
+            return container_of(n, struct sim_link, link);
+    if (sim->link_count < SIM_LINKS_MAX)
+        link = sim_link_new(sim, port);
+    return link ? link : sim->usual;
+}
+
+void sim_links_free(struct sim *sim)
+{
+    struct node *n;
+
+    while ((n = list_pop(&sim->links)) != NULL) {
+        struct sim_link *link = container_of(n, struct sim_link, link);
+
+        sim_event_clear(&link->heal);
+        base_free(link);
+    }
+}
+
+int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link)
+{
+    int64_t delay_ns = link->latency_ns;
+
+    /* In steps of a microsecond, so that arrivals rarely meet. */
+    if (link->jitter_ns)
+        delay_ns += (int64_t)sim_below(sim, (uint64_t)link->jitter_ns / 1000 + 1) * 1000;
+    for (int i = 0; i < RESENDS_MAX && sim_chance(sim, sim->opts.loss); i++)
+        delay_ns += RESEND_NS << i;
+    return delay_ns;
+}
+
+void sim_link_latency(struct sim *sim, uint16_t port, uint32_t latency_ms, uint32_t jitter_ms)
+{
+    struct sim_link *link = sim_link_of(sim, port);
+
+    link->latency_ns = latency_ms * SIM_MS;
+    link->jitter_ns = jitter_ms * SIM_MS;
+}
+
+void sim_link_cut(struct sim *sim, uint16_t port, bool cut)
+{
+    struct sim_link *link = sim_link_of(sim, port);
+
+    sim_event_clear(&link->heal);
+    link->cut = cut;
+    if (!cut)
+        sim_link_resume(sim, link);
+}
+
+void sim_calm(struct sim *sim)
+{
+    sim->calm = true;
+    list_each(n, &sim->links) {
+        struct sim_link *link = container_of(n, struct sim_link, link);
+
+        if (sim_event_armed(&link->heal))
+            sim_link_cut(sim, link->port, false);
+    }
+}

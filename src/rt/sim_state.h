@@ -1,0 +1,255 @@
+/* The simulator's own structures: one struct sim owns all that is in it. Nothing
+ * is ever ordered, hashed or chosen by where it lies in memory.
+ *
+ * A connection is one struct with both its ends and both its directions. It lives
+ * until both ends are closed; what is under way when one end closes still arrives
+ * at the other. */
+#ifndef RT_SIM_STATE_H
+#define RT_SIM_STATE_H
+
+#include "base/chain.h"
+#include "base/strbuf.h"
+#include "rt/loop.h"
+#include "rt/sim.h"
+
+#define SIM_FD_FIRST (1 << 24)   /* beyond every descriptor of the kernel's */
+#define SIM_FILES_MAX 65536
+#define SIM_LINKS_MAX 256
+#define SIM_SEGMENTS 32          /* under way in one direction; then they merge */
+#define SIM_MS INT64_C(1000000)  /* in ns */
+
+/* Something that will happen. In sim->events while it is armed, by time and then
+ * by the order of arming. */
+struct sim_event {
+    struct node link;
+    int64_t at_ns;
+    void (*run)(struct sim *sim, struct sim_event *event);
+};
+
+/* ---- descriptors -------------------------------------------------------- */
+
+struct sim_fd {
+    int fd;
+    bool listening;
+    struct node attaches; /* a listening one may have several */
+};
+
+/* That a loop knows a descriptor. */
+struct sim_attach {
+    struct node link;   /* of its descriptor */
+    struct node marked; /* of its loop: poll is to try its operations again */
+    struct loop *loop;
+    struct io_file *file;
+    struct sim_fd *fd;
+};
+
+struct sim_listener {
+    struct sim_fd base;
+    struct node link;  /* in sim->listeners */
+    struct node queue; /* ends that wait to be accepted */
+    uint32_t waiting, backlog;
+    struct sockaddr_storage addr;
+    socklen_t addr_len;
+    bool reuse_port;
+};
+
+/* ---- connections -------------------------------------------------------- */
+
+struct sim_link {
+    struct node link; /* in sim->links */
+    uint16_t port;
+    bool cut;
+    int64_t latency_ns, jitter_ns;
+    struct sim_event heal;
+};
+
+enum { SIM_FIN = 1, SIM_RST = 2 };
+
+struct sim_segment {
+    uint64_t end; /* of the direction's bytes: what lies before has arrived with it */
+    int64_t at_ns;
+    uint8_t flags; /* what follows its bytes */
+};
+
+/* One direction. read <= arrived <= sent; sent - acked <= the buffer's size. */
+struct sim_pipe {
+    uint8_t side; /* the writer's */
+    char *bytes;  /* a ring */
+    uint64_t sent, arrived, read, acked;
+    int64_t last_at_ns;
+    struct sim_segment segments[SIM_SEGMENTS];
+    uint32_t first, count;
+    struct sim_event arrive, ack, kick;
+};
+
+enum sim_end_state { SIM_END_NONE, SIM_END_NEW, SIM_END_CONNECTING, SIM_END_OPEN };
+
+/* One end; state NONE: not there yet, or closed. */
+struct sim_end {
+    struct sim_fd base;
+    struct node link; /* in a listener's queue */
+    struct sim_listener *listener;
+    enum sim_end_state state;
+    uint8_t side;
+    int error;      /* reported once */
+    bool was_reset;
+    bool saw_fin;   /* the peer's end of stream has arrived */
+    bool sent_fin;
+    bool shut_read;
+    bool reset_at_close;
+    struct sockaddr_storage addr;
+    socklen_t addr_len;
+};
+
+enum sim_stage { SIM_SYN, SIM_SYN_ACK, SIM_REFUSED, SIM_ACK };
+
+struct sim_conn {
+    struct node link; /* in sim->conns */
+    struct sim *sim;
+    struct sim_link *net;
+    struct sim_end end[2];    /* who connects, who accepts */
+    struct sim_pipe pipe[2];  /* from end[i] to the other */
+    struct sim_event hand;    /* the next step of the handshake */
+    enum sim_stage stage;
+    uint32_t attempts;
+};
+
+/* ---- the whole ---------------------------------------------------------- */
+
+struct sim_loop {
+    struct sim *sim;
+    struct node ended;  /* cancelled operations, to be reported */
+    struct node marked; /* attaches */
+    struct sim_attach *trying;
+    uint64_t random;
+};
+
+struct sim_job {
+    struct sim_event event;
+    struct node link; /* in sim->jobs */
+    struct block_job *job;
+};
+
+struct sim {
+    struct sim_opts opts;
+    bool calm;
+    int64_t now_ns;
+    uint64_t random;       /* for the network and its faults */
+    uint64_t random_order; /* for whose turn it is, and for cancels */
+    struct node events;
+    struct sim_loop *loops;
+
+    struct sim_fd **files;
+    uint32_t file_room, file_count;
+    struct node listeners, conns, links;
+    uint32_t link_count;
+    struct sim_link *usual; /* for what has no port, and when there are too many */
+    uint16_t next_port;
+
+    struct node jobs;
+    uint32_t job_count;
+    struct sim_event begin_jobs;
+
+    uint64_t waits;
+    int why_code; /* the run was given up, and why */
+    char why[CHAIN_LINK_BYTES];
+    struct strbuf trace;
+    bool trace_full;
+};
+
+/* sim.c */
+uint64_t sim_random(uint64_t *state);
+/* From 0 to bound - 1; 0 for a bound of 0. */
+uint64_t sim_below(struct sim *sim, uint64_t bound);
+/* Does a fault of this rate happen here? */
+bool sim_chance(struct sim *sim, uint32_t rate);
+void sim_event_init(struct sim_event *event, void (*run)(struct sim *sim, struct sim_event *event));
+/* Arming an armed event moves it. */
+void sim_event_arm(struct sim *sim, struct sim_event *event, int64_t at_ns);
+void sim_event_clear(struct sim_event *event);
+static inline bool sim_event_armed(const struct sim_event *event)
+{
+    return !list_empty(&event->link);
+}
+
+/* With a line's text: for the public form. */
+void sim_vtrace(struct sim *sim, const char *fmt, va_list args);
+
+/* sim_ops.c */
+extern const struct io_ops sim_ops;
+void sim_mark(struct sim_fd *fd);
+/* A listener has a connection: tell one of the loops that wait at it. */
+void sim_mark_one(struct sim *sim, struct sim_fd *fd);
+/* Give a descriptor its number; 0, -EMFILE or -ENOMEM. */
+int sim_fd_open(struct sim *sim, struct sim_fd *fd, bool listening);
+struct sim_fd *sim_fd_find(struct sim *sim, int fd);
+/* Take its number and its attaches away; the owner frees it. */
+void sim_fd_close(struct sim *sim, struct sim_fd *fd);
+void sim_files_close(struct sim *sim);
+
+static inline struct sim_end *sim_end_of(struct sim_fd *fd)
+{
+    return container_of(fd, struct sim_end, base);
+}
+
+static inline struct sim_listener *sim_listener_of(struct sim_fd *fd)
+{
+    return container_of(fd, struct sim_listener, base);
+}
+
+/* sim_listen.c */
+int sim_listen(struct sim *sim, const struct sockaddr *addr, socklen_t addr_len,
+               const struct io_listen_opts *opts);
+void sim_listener_close(struct sim *sim, struct sim_listener *listener);
+bool sim_listener_accept(struct sim *sim, struct sim_listener *listener, struct io_op *op);
+/* Who listens at an address; NULL: nobody. */
+struct sim_listener *sim_listener_at(struct sim *sim, const struct sockaddr_storage *addr);
+/* A connection is complete. */
+void sim_listener_queue(struct sim *sim, struct sim_listener *listener, struct sim_end *end);
+uint16_t sim_port(const struct sockaddr_storage *addr);
+/* A port that nobody listens at. */
+void sim_choose_port(struct sim *sim, struct sockaddr_storage *addr);
+
+/* sim_conn.c: making connections. sim_net.c: what goes over them. */
+struct sim_conn *sim_conn_new(struct sim *sim, int family);
+static inline struct sim_conn *sim_conn_of(struct sim_end *end)
+{
+    return container_of(end - end->side, struct sim_conn, end[0]);
+}
+int sim_end_connect(struct sim_end *end, const struct sockaddr *addr, socklen_t addr_len);
+void sim_end_close(struct sim_end *end);
+int sim_end_shutdown(struct sim_end *end, int how);
+/* These set op->res and return true, or return false: it has to wait. */
+bool sim_end_recv(struct loop *loop, struct sim_end *end, struct io_op *op);
+bool sim_end_send(struct sim_end *end, struct io_op *op);
+bool sim_end_is_dead(struct sim_end *end);
+void sim_conn_free(struct sim_conn *conn);
+/* Free it when both its ends are closed. */
+void sim_conn_let_go(struct sim_conn *conn);
+void sim_pipe_init(struct sim_pipe *pipe, uint8_t side);
+void sim_pipe_done(struct sim_pipe *pipe);
+void sim_pipe_resume(struct sim_conn *conn, struct sim_pipe *pipe);
+/* The end is told that the connection is no more. */
+void sim_end_break(struct sim_end *end, int error);
+
+/* sim_link.c */
+struct sim_link *sim_link_of(struct sim *sim, uint16_t port);
+struct sim_link *sim_link_new(struct sim *sim, uint16_t port);
+void sim_links_free(struct sim *sim);
+/* How long the next thing sent over it takes. */
+int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link);
+/* sim_conn.c: a link is whole again. */
+void sim_link_resume(struct sim *sim, struct sim_link *link);
+
+/* sim_block.c */
+void sim_begin_jobs(struct sim *sim, struct sim_event *event);
+int sim_block(struct loop *loop, struct block_job *job);
+bool sim_block_withdraw(struct loop *loop, struct block_job *job);
+
+/* sim_run.c: this loop is the thread's, at the clock's time. */
+void sim_enter(struct sim *sim, struct loop *loop);
+
+/* sim_stuck.c: a line for each task that waits; the first one's into first. */
+void sim_name_waits(struct sim *sim, char *first, size_t size);
+
+#endif

@@ -46,6 +46,8 @@ static void log_answer(weir_exchange *x, int rc, const struct chain *chain)
                                 .chain = chain,
                                 .context = &x->context };
 
+    if (rc < 0 && !x->gone && x->status < 400)
+        line.level = WEIR_LOG_ERROR; /* it failed after its head was sent */
     if (!weir_log_enabled(log_request_level(&line)))
         return;
     line.peer = weir_client_address(x);
@@ -209,10 +211,8 @@ static void handler_ended(void *arg, int rc, struct chain *chain)
         after_answer(c);
         /* One that never ran ends on the stack of whoever found it late: the
          * flush goes on from there. */
-        if (own_stack) {
+        if (own_stack)
             h1_go_on(c);
-            h1_read(c);
-        }
     }
     if (own_stack)
         weir_recover();
@@ -493,6 +493,7 @@ void h1_go_on(struct h1_conn *c)
     c->flags &= (uint8_t)~H1_IN_PARSE;
     if (c->state == H1_IDLE && c->work && !c->work->in && c->flags & H1_SAW_END)
         h1_finish(c, 0);
+    h1_read(c); /* there may be room again */
 }
 
 /* ---- the client's going ---------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ static void add_fault(struct strbuf *out, const weir_fault *fault)
     strbuf_add_char(out, '}');
 }
 
-/* [{"pointer":"/age","detail":"…"}, …]: those that fit; ret_told says how many. */
+/* [{"pointer":"/age","detail":"…"}, …]: those that fit; *ret_told says how many. */
 static weir_str print_faults(struct arena *arena, const weir_faults *faults, size_t *ret_told)
 {
     struct strbuf out = STRBUF_INIT, one = STRBUF_INIT;
@@ -66,18 +66,40 @@ static void tell_faults(weir_exchange *x, int rc, const weir_faults *faults,
                                            all == 1 ? "" : "s");
 }
 
+/* Codes that speak of a message without saying whose it was. Where the request's
+ * own body was at fault, that is known by now: this was a service's answer. */
+static int status_of_answer(int rc, int otherwise)
+{
+    switch (rc) {
+    case WEIR_EJSON:
+    case WEIR_EINPUT:
+    case WEIR_EHEADSIZE:
+    case WEIR_EBODYSIZE: return 502;
+    case WEIR_EPEERTIMEOUT: return 504;
+    default: return otherwise;
+    }
+}
+
+static bool of_request(int status)
+{
+    return status == 400 || status == 408 || status == 413 || status == 431;
+}
+
 void app_map_failure(void *arg, weir_exchange *x, int rc, const struct chain *chain,
                      struct http_problem *ret_problem)
 {
     const struct app_exchange *own = exchange_data(x);
+    bool fits_not = own && own->faults.count > 0;
 
     (void)arg;
     http_problem_of(x, rc, chain, ret_problem);
     if (own && own->not_json && rc == WEIR_EJSON) {
         ret_problem->status = 415;
         ret_problem->detail = WEIR_S("the body must be JSON, and its Content-Type say so");
-    } else if (own && own->faults.count > 0 && (rc == WEIR_EINPUT || rc == WEIR_EJSON)) {
+    } else if (fits_not && (rc == WEIR_EINPUT || rc == WEIR_EJSON)) {
         tell_faults(x, rc, &own->faults, ret_problem);
+    } else if (rc == WEIR_EJSON || rc == WEIR_EINPUT || !of_request(ret_problem->status)) {
+        ret_problem->status = status_of_answer(rc, ret_problem->status);
     }
     if (ret_problem->status == 503)
         WEIR_IGNORE(weir_set_header(x, "Retry-After", WEIR_S(PROBLEM_RETRY_AFTER)),

@@ -22,6 +22,12 @@
 #define SERVE_ADMIN_GRACE_MS 1000
 #define SERVE_LISTEN_DEFAULT "127.0.0.1:8000"
 
+/* The defaults that weir/app.h names. */
+#define SERVE_BODY_BYTES (UINT64_C(1) << 20)
+#define SERVE_CONNECTIONS 100000
+#define SERVE_HEAD_MS 10000
+#define SERVE_IDLE_MS 60000
+
 struct serve {
     weir_app *app, *admin_app;
     const weir_serve_opts *opts;
@@ -54,6 +60,11 @@ static int parse_addrs(struct serve *s)
     return rc;
 }
 
+static uint64_t or_default(uint64_t value, uint64_t otherwise)
+{
+    return value ? value : otherwise;
+}
+
 static int start_server(const weir_app *app, const struct addr *addrs, uint32_t count,
                         uint32_t drain_ms, struct http_server **ret_server)
 {
@@ -63,10 +74,10 @@ static int start_server(const weir_app *app, const struct addr *addrs, uint32_t 
         .handle = app_handle,
         .map_failure = app_map_failure,
         .arg = (void *)app,
-        .body_max_bytes = app->opts.body_max_bytes,
-        .connections_max = app->opts.connections_max,
-        .head_ms = app->opts.head_timeout_ms,
-        .idle_ms = app->opts.idle_timeout_ms,
+        .body_max_bytes = or_default(app->opts.body_max_bytes, SERVE_BODY_BYTES),
+        .connections_max = (uint32_t)or_default(app->opts.connections_max, SERVE_CONNECTIONS),
+        .head_ms = (uint32_t)or_default(app->opts.head_timeout_ms, SERVE_HEAD_MS),
+        .idle_ms = (uint32_t)or_default(app->opts.idle_timeout_ms, SERVE_IDLE_MS),
         .total_ms = app->opts.timeout_ms,
         .drain_ms = drain_ms ? drain_ms : 1,
     };
@@ -94,6 +105,22 @@ static void say_address(const char *what, const struct addr *addr)
     weir_info("%s http://%.*s", what, WEIR_ARG(addr_format(addr, text)));
 }
 
+static void say_limits(const struct serve *s)
+{
+    const weir_app_opts *opts = &s->app->opts;
+    uint64_t body = or_default(opts->body_max_bytes, SERVE_BODY_BYTES);
+    char bytes[40] = "any size";
+
+    if (body != WEIR_UNLIMITED)
+        snprintf(bytes, sizeof(bytes), "%llu KiB", (unsigned long long)body >> 10);
+    weir_info("limits: %llu connections, a head of %u KiB in %.1f s, a body of %s, %.1f s idle; "
+              "byte budget %.1f GiB",
+              (unsigned long long)or_default(opts->connections_max, SERVE_CONNECTIONS),
+              HTTP_HEAD_BYTES >> 10, (double)or_default(opts->head_timeout_ms, SERVE_HEAD_MS) / 1e3,
+              bytes, (double)or_default(opts->idle_timeout_ms, SERVE_IDLE_MS) / 1e3,
+              (double)budget_limit() / (1 << 30));
+}
+
 static void say_started(const struct serve *s)
 {
     const struct stacks *stacks = &loop_self()->stacks;
@@ -103,9 +130,9 @@ static void say_started(const struct serve *s)
         say_address("listening on", http_server_addr(s->server, i));
     if (s->admin)
         say_address("/healthz, /readyz and /metrics on", http_server_addr(s->admin, 0));
-    weir_info("%u loop%s; stacks of %zu KiB with %s; byte budget %.1f GiB; grace %.1f s", loops,
-              loops == 1 ? "" : "s", stacks->stack_bytes >> 10, stack_guard_name(stacks->guard),
-              (double)budget_limit() / (1 << 30), s->grace_ms / 1e3);
+    weir_info("%u loop%s; stacks of %zu KiB with %s; grace %.1f s", loops, loops == 1 ? "" : "s",
+              stacks->stack_bytes >> 10, stack_guard_name(stacks->guard), s->grace_ms / 1e3);
+    say_limits(s);
 }
 
 static int start(struct serve *s)

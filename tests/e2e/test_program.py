@@ -158,8 +158,8 @@ class Routes(unittest.TestCase):
 
     def test_codes(self):
         for code, status in ((-16, 503), (-4098, 503), (-4099, 503), (-4113, 503), (-110, 504),
-                             (-104, 502), (-4100, 502), (-4102, 502), (-4105, 502), (-5, 500),
-                             (-4111, 500)):
+                             (-104, 502), (-4100, 502), (-4102, 502), (-4105, 502), (-4106, 502),
+                             (-4107, 502), (-4104, 502), (-4096, 504), (-5, 500), (-4111, 500)):
             _, headers = self.problem(status, "GET", f"/code/{code}")
             self.assertEqual("Retry-After" in headers, status == 503, code)
 

@@ -12,7 +12,7 @@ PUBLIC = {
     "log": "obs", "metrics": "obs",
     "addr": "net", "address": "net", "stream": "net", "listen": "net",
     "guard": "guard", "pool": "guard", "breaker": "guard",
-    "http": "http", "exchange": "http", "server": "http", "client": "http", "fetch": "http",
+    "http": "http", "exchange": "http", "server": "http", "client": "http", "fetch": "http", "url": "http",
     "app": "web", "weir": "web",
 }
 

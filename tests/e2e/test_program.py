@@ -3,12 +3,15 @@ signals and the drain.
 
     test_program.py PROGRAM [unittest arguments]"""
 
+import http.client
+import itertools
 import json
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import unittest
 
 from program import LIMIT_S, Program
@@ -227,6 +230,37 @@ class Ends(unittest.TestCase):
             message = p.wait_line("drained in")["message"]
             self.assertGreaterEqual(int(re.search(r"in (\d+) ms", message).group(1)), 200)
             self.assertTrue(message.endswith(", 1 request cut"), message)
+
+    def test_no_request_is_lost_under_load(self):
+        """Clients that ask again as soon as they are answered, until they are told to close."""
+        answers, faults, busy = [], [], threading.Barrier(9)
+
+        def client(connection):
+            try:
+                for i in itertools.count():
+                    if i == 50:
+                        busy.wait(LIMIT_S)
+                    connection.request("GET", "/users/42")
+                    answer = connection.getresponse()
+                    answers.append((answer.status, len(answer.read())))
+                    if answer.headers["Connection"] == "close":
+                        return
+            except (OSError, http.client.HTTPException) as fault:
+                faults.append(fault)
+
+        with Program(PATH) as p:
+            clients = [threading.Thread(target=client, args=(self.connection(p),), daemon=True)
+                       for _ in range(8)]
+            for thread in clients:
+                thread.start()
+            busy.wait(LIMIT_S)
+            self.assertEqual(p.end(), 0)
+            for thread in clients:
+                thread.join(LIMIT_S)
+            self.assertRegex(p.messages()[-1], "0 requests cut$")
+        self.assertEqual(faults, [])
+        self.assertGreaterEqual(len(answers), 8 * 51)
+        self.assertEqual(len(set(answers)), 1)
 
     def test_a_second_signal_ends_at_once(self):
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -36,7 +36,8 @@ struct serve {
     struct addr addrs[WEIR_LISTEN_MAX], admin_addr;
     uint32_t addr_count;
     struct http_server *server, *admin;
-    atomic_int state; /* enum admin_state */
+    atomic_int state;  /* enum admin_state */
+    bool start_failed; /* the program's own .start */
 };
 
 /* ---- the start ----------------------------------------------------------- */
@@ -95,7 +96,7 @@ static int start_admin(struct serve *s)
     rc = app_build(s->admin_app);
     if (rc == 0)
         rc = start_server(s->admin_app, &s->admin_addr, 1, SERVE_ADMIN_GRACE_MS, &s->admin);
-    return rc;
+    return weir_wrap(rc, "the admin's endpoints");
 }
 
 static void say_address(const char *what, const struct addr *addr)
@@ -139,8 +140,10 @@ static int start(struct serve *s)
 {
     int rc = start_admin(s);
 
-    if (rc == 0 && s->opts->start)
+    if (rc == 0 && s->opts->start) {
         rc = s->opts->start(s->opts->start_arg);
+        s->start_failed = rc < 0;
+    }
     if (rc < 0)
         return rc;
     rc = start_server(s->app, s->addrs, s->addr_count, s->grace_ms, &s->server);
@@ -225,11 +228,29 @@ static int run(struct serve *s)
     return rc;
 }
 
+/* What to do about an address that can't be listened at. */
+static const char *hint_for(int rc)
+{
+    switch (rc) {
+    case -EADDRINUSE:
+        return "another program listens there: end it (ss -ltnp names it), or choose "
+               "another port";
+    case -EACCES: return "ports below 1024 need a privilege: choose a higher one";
+    case -EADDRNOTAVAIL: return "no interface of this machine has that address";
+    default: return NULL;
+    }
+}
+
 static void say_failure(const struct serve *s, int rc)
 {
+    const char *hint = s->start_failed ? NULL : hint_for(rc);
+
     if (rc == WEIR_ECONFIG && s->app && s->app->fault_count)
         weir_error("%s has faults in its routes:\n%.*s", s->program,
                    WEIR_ARG(strbuf_str(&s->app->faults)));
+    else if (hint)
+        weir_log(WEIR_LOG_ERROR, "could not start", WEIR_FIELD("program", s->program),
+                 WEIR_FAILURE(rc), WEIR_FIELD("hint", hint));
     else
         weir_log(WEIR_LOG_ERROR, "could not start", WEIR_FIELD("program", s->program),
                  WEIR_FAILURE(rc));

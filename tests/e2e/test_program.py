@@ -85,6 +85,7 @@ class Flags(unittest.TestCase):
             self.assertEqual(code, 1)
             self.assertIn(address, err)
             self.assertIn("in use", err)
+            self.assertIn("choose another port", err)
 
 
 class Routes(unittest.TestCase):

@@ -143,6 +143,10 @@ void served_run(struct served *s)
     assert_int_equal(rt_wrong_uses(), 0);
     assert_int_equal(s->stats.connections, 0);
     assert_int_equal(s->stats.in_flight, 0);
+}
+
+void served_done(struct served *s)
+{
     strbuf_done(&s->log);
     pthread_mutex_destroy(&s->lock);
 }

@@ -58,6 +58,7 @@ struct served {
 
 /* Run it all, and assert that the client found nothing wrong. */
 void served_run(struct served *s);
+void served_done(struct served *s);
 
 /* How many log lines hold the text. */
 unsigned served_log_count(struct served *s, const char *text);

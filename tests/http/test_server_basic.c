@@ -45,6 +45,7 @@ static void keep_alive(void **state)
     assert_int_equal(s.stats.answered[2], 50);
     assert_int_equal(s.stats.bytes_in, 50 * strlen(GET("/")));
     assert_int_equal(served_log_count(&s, "\n"), 0);
+    served_done(&s);
 }
 
 /* ---- pipelining ------------------------------------------------------------------ */
@@ -91,6 +92,7 @@ static void a_thousand_pipelined(void **state)
     (void)state;
     served_run(&s);
     assert_int_equal(s.stats.requests, 1000);
+    served_done(&s);
 }
 
 /* Requests that ask for nothing that is there are answered without a task. */
@@ -121,6 +123,7 @@ static void pipelined_without_handlers(void **state)
     (void)state;
     served_run(&s);
     assert_int_equal(s.stats.answered[4], 2000);
+    served_done(&s);
 }
 
 /* The client sends all, closes its half, and reads only then. */
@@ -153,6 +156,7 @@ static void a_half_closed_client_gets_ready_answers(void **state)
     (void)state;
     served_run(&s);
     assert_int_equal(s.stats.answered[2], 200);
+    served_done(&s);
 }
 
 /* ---- heads in pieces ----------------------------------------------------------------- */
@@ -193,6 +197,7 @@ static void a_head_in_two_pieces(void **state)
 
     (void)state;
     served_run(&s);
+    served_done(&s);
 }
 
 /* A head larger than a buffer, with another request behind it. */
@@ -236,6 +241,7 @@ static void a_head_larger_than_a_buffer(void **state)
     (void)state;
     served_run(&s);
     assert_int_equal(s.stats.requests, 6);
+    served_done(&s);
 }
 
 /* ---- methods and versions ----------------------------------------------------------------- */
@@ -320,6 +326,7 @@ static void versions_and_methods(void **state)
 
     (void)state;
     served_run(&s);
+    served_done(&s);
 }
 
 static int requests_max_client(struct served *s)
@@ -349,6 +356,7 @@ static void the_last_request_of_a_connection_says_so(void **state)
     (void)state;
     served_run(&s);
     assert_int_equal(s.stats.requests, 3);
+    served_done(&s);
 }
 
 /* ---- fields and ids --------------------------------------------------------------------------- */
@@ -419,6 +427,7 @@ static void fields_that_may_be_set(void **state)
 
     (void)state;
     served_run(&s);
+    served_done(&s);
 }
 
 /* ---- failures ------------------------------------------------------------------------------------ */
@@ -552,6 +561,7 @@ static void failures_are_answered_and_logged_once(void **state)
     (void)state;
     served_run(&s);
     assert_int_equal(s.stats.answered[5], 3);
+    served_done(&s);
 }
 
 /* ---- after the reply ------------------------------------------------------------------------------- */
@@ -599,6 +609,7 @@ static void jobs_after_the_reply(void **state)
     served_run(&s);
     assert_int_equal(job_at, 1);
     assert_int_equal(deferred_at, 2);
+    served_done(&s);
 }
 
 /* ---- several loops ------------------------------------------------------------------------------------ */
@@ -633,6 +644,7 @@ static void several_loops(void **state)
     served_run(&s);
     assert_int_equal(s.stats.accepted, 88);
     assert_int_equal(s.stats.answered[2], 480);
+    served_done(&s);
 }
 
 int main(void)

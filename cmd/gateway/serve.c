@@ -1,0 +1,139 @@
+/* From a configuration to a process that serves it.
+ *
+ * The gateway is freed only when no loop runs any more: the admin's server, which
+ * is the last to end, prints its gauges. */
+#include "gateway/serve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/log.h>
+
+#include "rt/loop.h"
+#include "type/units.h"
+
+#define SERVE_GRACE_MAX_MS (24u * 3600 * 1000)
+#define SERVE_FAULTS_BYTES 8192
+_Static_assert(RT_LOOPS_MAX == 256, "the text of --loops says so");
+
+bool serve_read_loops(void *to, const char *value)
+{
+    struct serve_settings *settings = to;
+    long loops = 0;
+
+    if (!cli_number(value, 1, RT_LOOPS_MAX, &loops))
+        return false;
+    settings->loops = (uint32_t)loops;
+    return true;
+}
+
+/* A number without a unit is of seconds. */
+bool serve_read_grace(void *to, const char *value)
+{
+    struct serve_settings *settings = to;
+    size_t len = strlen(value);
+    char text[32];
+    uint32_t ms;
+
+    if (len == 0 || len > sizeof(text) - 2)
+        return false;
+    snprintf(text, sizeof(text), "%s%s", value,
+             value[len - 1] >= '0' && value[len - 1] <= '9' ? "s" : "");
+    if (duration_parse(weir_str_c(text), &ms) < 0 || ms > SERVE_GRACE_MAX_MS)
+        return false;
+    settings->grace_ms = ms ? ms : 1;
+    return true;
+}
+
+bool serve_read_level(void *to, const char *value)
+{
+    struct serve_settings *settings = to;
+
+    return weir_log_level_from(weir_str_c(value), &settings->log_level) == 0;
+}
+
+bool serve_read_form(void *to, const char *value)
+{
+    static const char *const names[] = { "auto", "text", "json" };
+    static const weir_log_form forms[] = { WEIR_LOG_AUTO, WEIR_LOG_TEXT, WEIR_LOG_JSON };
+    struct serve_settings *settings = to;
+
+    for (size_t i = 0; i < 3; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            settings->log_form = forms[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct cli_flag serve_flags[] = { SERVE_FLAGS, { NULL, NULL, NULL, NULL, NULL } };
+
+/* ---- serving -------------------------------------------------------------------- */
+
+static int start(void *arg)
+{
+    struct serve *serve = arg;
+    const struct config *c = serve->config;
+    int rc = serve->start ? serve->start(serve->arg) : 0;
+
+    if (rc == 0)
+        rc = gateway_start(serve->gateway);
+    if (rc == 0)
+        weir_info("%s: %zu service%s, %zu route%s", serve->source, c->services_count,
+                  c->services_count == 1 ? "" : "s", c->routes_count,
+                  c->routes_count == 1 ? "" : "s");
+    return rc;
+}
+
+static void end(void *arg)
+{
+    struct serve *serve = arg;
+
+    if (serve->end)
+        serve->end(serve->arg);
+}
+
+static int check_app(const struct serve *serve, weir_app *app)
+{
+    char text[SERVE_FAULTS_BYTES];
+
+    if (weir_app_check(app, text, sizeof(text)) == 0)
+        return 0;
+    fprintf(stderr, "%s: %s can't be served:\n%s", serve->program, serve->source, text);
+    return CLI_USAGE;
+}
+
+static int no_memory(const struct serve *serve)
+{
+    fprintf(stderr, "%s: out of memory\n", serve->program);
+    return 1;
+}
+
+int serve_gateway(struct serve *serve)
+{
+    const struct serve_settings *settings = &serve->flags;
+    weir_app *app = weir_app_new(.title = "weir");
+    int rc;
+
+    if (!app)
+        return no_memory(serve);
+    if (serve->routes)
+        serve->routes(app, serve->arg);
+    if (gateway_new(serve->config, app, &serve->gateway) < 0) {
+        weir_app_free(app);
+        return no_memory(serve);
+    }
+    rc = check_app(serve, app);
+    if (rc == 0)
+        rc = weir_serve(app, .program = serve->program,
+                        .listen = { serve->config->listen.ptr },
+                        .admin = serve->config->admin.ptr, .loops = settings->loops,
+                        .grace_ms = settings->grace_ms, .log_level = settings->log_level,
+                        .log_form = settings->log_form, .start = start, .start_arg = serve,
+                        .end = end, .end_arg = serve);
+    gateway_free(serve->gateway);
+    weir_app_free(app);
+    return rc;
+}

@@ -101,10 +101,9 @@ struct io_ops {
      * several loops. 0 or -errno. */
     int (*attach)(struct loop *loop, struct io_file *file, int fd, bool listening);
     /* Forget a descriptor with no operation pending, and close it unless
-     * keep_open. NULL-safe on fd -1. */
+     * keep_open. NULL-safe on fd -1. A descriptor that was never attached is closed
+     * by way of a file that holds its number alone. */
     void (*detach)(struct loop *loop, struct io_file *file, bool keep_open);
-    /* Close a descriptor that no loop has attached. NULL-safe on -1. */
-    void (*discard)(struct loop *loop, int fd);
     /* The close of this stream will be a reset: what is not sent is dropped. */
     void (*reset)(struct loop *loop, struct io_file *file);
     int (*shutdown)(struct loop *loop, struct io_file *file, int how);

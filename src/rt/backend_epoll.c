@@ -360,7 +360,7 @@ static int wait_events(struct epoll_backend *be, int64_t until_ns)
         timeout.tv_sec = left_ns / 1000000000;
         timeout.tv_nsec = left_ns % 1000000000;
         n = (int)syscall(SYS_epoll_pwait2, be->epoll, be->batch, EPOLL_BATCH, &timeout, NULL, 0);
-        if (n >= 0 || errno != ENOSYS)
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM)) /* a sandbox may say EPERM */
             return n;
         be->no_pwait2 = true;
     }
@@ -461,18 +461,12 @@ static void epoll_detach(struct loop *loop, struct io_file *file, bool keep_open
     for (int i = 0; i < be->batch_count; i++)
         if (be->batch[i].data.ptr == file)
             be->batch[i].data.ptr = NULL;
-    if (keep_open)
-        epoll_ctl(be->epoll, EPOLL_CTL_DEL, file->fd, NULL);
-    else
+    /* Closing alone forgets it only if no other descriptor, such as a forked child's,
+     * refers to the same socket; events would go on coming for a file that is gone. */
+    epoll_ctl(be->epoll, EPOLL_CTL_DEL, file->fd, NULL);
+    if (!keep_open)
         close(file->fd);
     file->fd = -1;
-}
-
-static void epoll_discard(struct loop *loop, int fd)
-{
-    (void)loop;
-    if (fd >= 0)
-        close(fd);
 }
 
 static void epoll_reset(struct loop *loop, struct io_file *file)
@@ -529,7 +523,6 @@ const struct io_ops epoll_ops = {
     .listen = epoll_listen,
     .attach = epoll_attach,
     .detach = epoll_detach,
-    .discard = epoll_discard,
     .reset = epoll_reset,
     .shutdown = epoll_shutdown,
     .address = epoll_address,

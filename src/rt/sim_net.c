@@ -239,7 +239,7 @@ bool sim_end_is_dead(struct sim_end *end)
     if (end->state != SIM_END_OPEN)
         return true;
     if (in_of(end)->arrived > in_of(end)->read)
-        return false;
+        return true; /* nobody has asked for anything */
     return end->saw_fin || end->was_reset || end->shut_read;
 }
 

@@ -397,28 +397,16 @@ static int sim_attach(struct loop *loop, struct io_file *file, int number, bool 
 static void sim_detach(struct loop *loop, struct io_file *file, bool keep_open)
 {
     struct sim *sim = own_of(loop)->sim;
+    struct sim_fd *fd = sim_fd_find(sim, file->fd);
     struct sim_attach *attach = attach_of(loop, file);
 
-    if (file->fd < 0)
-        return;
     if (file->reader || file->writer)
         rt_wrong_use("descriptor %d was detached with an operation pending", file->fd);
     file->fd = -1;
-    if (!attach)
-        return;
-    if (keep_open)
-        attach_free(attach);
-    else
-        fd_close(sim, attach->fd);
-}
-
-static void sim_discard(struct loop *loop, int number)
-{
-    struct sim *sim = own_of(loop)->sim;
-    struct sim_fd *fd = sim_fd_find(sim, number);
-
-    if (fd)
+    if (fd && !keep_open)
         fd_close(sim, fd);
+    else if (attach)
+        attach_free(attach);
 }
 
 static int sim_shutdown(struct loop *loop, struct io_file *file, int how)
@@ -489,7 +477,6 @@ const struct io_ops sim_ops = {
     .listen = sim_open_listener,
     .attach = sim_attach,
     .detach = sim_detach,
-    .discard = sim_discard,
     .shutdown = sim_shutdown,
     .reset = sim_reset,
     .address = sim_address,

@@ -20,7 +20,8 @@ int sim_peer_connect(struct sim_peer *peer, uint16_t port)
         return fd;
     rc = loop_io(loop)->attach(loop, &peer->file, fd, false);
     if (rc < 0) {
-        loop_io(loop)->discard(loop, fd);
+        peer->file.fd = fd;
+        sim_peer_close(peer);
         return rc;
     }
     rc = rt_io(&op, "connect");

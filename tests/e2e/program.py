@@ -32,11 +32,14 @@ class Program:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, fault=None, *_):
         if self.process.poll() is None:
             self.process.kill()
-        self.process.wait(LIMIT_S)
+        code = self.process.wait(LIMIT_S)
         self.process.stdout.close()
+        if fault:
+            self.reader.join(LIMIT_S)
+            print(f"ended with {code}; its log:", *filter(None, self.lines), sep="\n")
 
     def _read(self):
         for line in self.process.stderr:

@@ -1,5 +1,6 @@
 /* The program under test_program.py: a route for each thing that is asked of a
- * program, and with BAD_ROUTES routes that can't be. */
+ * program; with BAD_ROUTES routes that can't be, with START_FAILS a start that
+ * fails. */
 #include <weir/weir.h>
 
 #include <stdlib.h>
@@ -81,6 +82,26 @@ static int slowly(weir_exchange *x)
     return rc < 0 ? rc : weir_reply(x, 200, "text/plain", body);
 }
 
+static int fails_to_start(void *arg)
+{
+    return weir_fail(-EACCES, "%s is locked", (const char *)arg);
+}
+
+static void ended(void *arg)
+{
+    weir_info("%s is closed", (const char *)arg);
+}
+
+static int serve_without_flags(weir_app *app)
+{
+    int code = weir_serve(app, .listen = { "127.0.0.1:0" }, .log_form = WEIR_LOG_TEXT,
+                          .start = fails_to_start, .start_arg = "the store", .end = ended,
+                          .end_arg = "the store");
+
+    weir_app_free(app);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     weir_app *app = weir_app_new(.title = "Service", .version = "1.2");
@@ -100,5 +121,7 @@ int main(int argc, char **argv)
         weir_get(app, "users", show);
         weir_route(app, "FETCH", "/x", show);
     }
+    if (getenv("START_FAILS"))
+        return serve_without_flags(app);
     return weir_main(app, argc, argv);
 }

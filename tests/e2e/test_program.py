@@ -88,6 +88,15 @@ class Flags(unittest.TestCase):
             self.assertIn("choose another port", err)
 
 
+    def test_a_start_that_fails(self):
+        code, _, err = run(env={"START_FAILS": "1"})
+        self.assertEqual(code, 1)
+        self.assertIn("the store is locked", err)
+        self.assertIn("the store is closed", err)
+        self.assertNotIn("hint", err)
+        self.assertNotIn("listening", err)
+
+
 class Routes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -51,15 +51,18 @@ bool sweep_hit(void)
     return sweep.hit;
 }
 
-static void sweep_run(weir_fn *scenario, void *arg, int wanted)
+static void sweep_run(sweep_runner *run, weir_fn *scenario, void *arg, int wanted)
 {
+    const weir_run_opts opts = {
+        .size = sizeof(opts), .loops = 1, .grace_ms = 1000, .block_threads = 2
+    };
     uint64_t used = budget_used();
     struct fault fault;
     int rc;
 
     sweep = (struct sweep){ .wanted = wanted };
     fault_begin(&fault);
-    rc = weir_run(scenario, arg, .loops = 1, .grace_ms = 1000, .block_threads = 2);
+    rc = run(scenario, arg, &opts);
     weir_recover();
     chain_thread_done();
     fault_end(&fault);
@@ -77,8 +80,13 @@ static void sweep_run(weir_fn *scenario, void *arg, int wanted)
 
 int sweep_waits(weir_fn *scenario, void *arg)
 {
+    return sweep_waits_by(weir_run_opt, scenario, arg);
+}
+
+int sweep_waits_by(sweep_runner *run, weir_fn *scenario, void *arg)
+{
     for (int wanted = 1; wanted <= SWEEP_MAX; wanted++) {
-        sweep_run(scenario, arg, wanted);
+        sweep_run(run, scenario, arg, wanted);
         if (!sweep.hit)
             return wanted - 1;
     }

@@ -67,11 +67,21 @@ weir_scope scope_handle(const struct scope *scope)
     return (weir_scope){ scope->head.slot, scope->head.generation };
 }
 
+/* Tasks from elsewhere that wait for room in a scope that ends find no scope. */
+static void scope_dismiss_waiters(struct scope *scope)
+{
+    struct node *n;
+
+    while ((n = list_pop(&scope->limit_waits)) != NULL)
+        wait_wake(container_of(n, struct task, link)->fiber->wait, -ECANCELED);
+}
+
 void scope_free(struct scope *scope)
 {
     struct loop *loop = scope->loop;
 
     timer_clear(loop, &scope->timer);
+    scope_dismiss_waiters(scope);
     list_remove(&scope->sibling);
     list_each_safe(n, &scope->held) {
         struct task *task = container_of(n, struct task, sibling);
@@ -272,6 +282,8 @@ static void scope_wake_waiters(struct scope *scope)
     }
 }
 
+static void scope_count_down(struct scope *scope);
+
 static void scope_end_spawned(struct scope *scope)
 {
     void (*ended)(void *arg, int rc, struct chain *chain) = scope->ended;
@@ -286,7 +298,16 @@ static void scope_end_spawned(struct scope *scope)
     scope_free(scope);
     ended(arg, rc, chain);
     parent->live--;
-    scope_wake_waiters(parent);
+    scope_count_down(parent);
+}
+
+/* It has a child less; the last one of a spawned scope ends it. */
+static void scope_count_down(struct scope *scope)
+{
+    if (scope->live == 0 && scope->flags & SCOPE_SPAWNED)
+        scope_end_spawned(scope);
+    else
+        scope_wake_waiters(scope);
 }
 
 /* Keep the first failure's chain; a failure that the cancel caused only lends
@@ -333,21 +354,19 @@ void scope_child_ended(struct scope *scope, struct task *task, struct chain *cha
         scope_child_failed(scope, task, rc, chain);
     else if (unlikely(chain != NULL))
         chain_free(chain);
-    if (scope->live == 0 && scope->flags & SCOPE_SPAWNED)
-        scope_end_spawned(scope);
-    else
-        scope_wake_waiters(scope);
+    scope_count_down(scope);
 }
 
 /* Wait for every child; nothing ends this wait but their ends. */
 static void scope_wait_children(struct scope *scope)
 {
-    struct wait wait = { .what = "children", .object = scope };
+    /* Again: between the wake and this task's turn another may have started one. */
+    while (scope->live > 0) {
+        struct wait wait = { .what = "children", .object = scope };
 
-    if (scope->live == 0)
-        return;
-    scope->opener_wait = &wait;
-    WEIR_IGNORE(rt_park_shielded(&wait), "the ends of children carry no code");
+        scope->opener_wait = &wait;
+        WEIR_IGNORE(rt_park_shielded(&wait), "the ends of children carry no code");
+    }
 }
 
 /* The chain of the first failure becomes the opener's. */
@@ -406,11 +425,8 @@ static void scope_apply(struct scope *scope, const weir_scope_opts *opts)
         scope->flags |= SCOPE_SHIELD;
         scope->grace_ms = opts->grace_ms ? opts->grace_ms : SCOPE_GRACE_MS;
         scope->deadline_ns = WEIR_NEVER_NS;
-        if (scope->cancel_code) {
-            scope->cancel_code = 0;
-            scope->reason = WEIR_REASON_NONE;
-            scope_start_grace(scope);
-        }
+        scope->cancel_code = 0;
+        scope->reason = WEIR_REASON_NONE;
     }
     if (opts->timeout_ms) {
         int64_t end_ns = scope->opened_ns + (int64_t)opts->timeout_ms * 1000000;
@@ -420,6 +436,9 @@ static void scope_apply(struct scope *scope, const weir_scope_opts *opts)
     }
     if (deadline_ns != WEIR_NEVER_NS && !scope->cancel_code)
         scope_set_deadline(scope, deadline_ns);
+    /* After the deadline: of the two that share the timer, the earlier counts. */
+    if (opts->shield && scope->parent->cancel_code)
+        scope_start_grace(scope);
 }
 
 void scope_init_spawned(struct scope *scope, const struct rt_spawn *how)

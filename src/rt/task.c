@@ -60,6 +60,7 @@ static void task_end(struct task *task, int rc, struct chain *chain)
 {
     struct scope *scope = task->scope;
     struct loop *loop = scope->loop;
+    bool held = task->flags & TASK_HOLD;
 
     task->state = TASK_ENDED;
     task->fiber = NULL;
@@ -72,11 +73,11 @@ static void task_end(struct task *task, int rc, struct chain *chain)
         wait_wake(done->wait, rc);
     }
     list_unlink(&task->sibling);
-    if (task->flags & TASK_HOLD)
+    if (held)
         list_push(&scope->held, &task->sibling);
     scope_child_ended(scope, task, chain);
-    /* The scope may be gone from here on. */
-    if (!(task->flags & TASK_HOLD))
+    /* The scope, and with it what it holds, may be gone from here on. */
+    if (!held)
         task_free(loop, task);
 }
 
@@ -134,13 +135,19 @@ static void limit_abandon(struct wait *wait, int code)
     wait_wake(wait, code);
 }
 
-/* Wait until the scope has room for another child. */
-static int go_wait_limit(struct scope *scope)
+/* Wait until the scope has room for another child; -ECANCELED when its own task
+ * has closed it meanwhile. */
+static int go_wait_limit(weir_scope s)
 {
-    while (scope->limit > 0 && scope->live >= scope->limit) {
-        struct wait wait = { .abandon = limit_abandon, .what = "room in a scope", .object = scope };
-        int rc = scope_check(scope);
+    struct scope *scope;
 
+    while ((scope = scope_find(s)) != NULL) {
+        struct wait wait = { .abandon = limit_abandon, .what = "room in a scope", .object = scope };
+        int rc;
+
+        if (scope->live < scope->limit)
+            return 0;
+        rc = scope_check(scope);
         if (rc < 0)
             return rc;
         list_push(&scope->limit_waits, &loop_current->current->task->link);
@@ -148,7 +155,7 @@ static int go_wait_limit(struct scope *scope)
         if (rc < 0)
             return rc;
     }
-    return 0;
+    return -ECANCELED;
 }
 
 weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *opts)
@@ -165,14 +172,19 @@ weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *
         return handle;
     }
     rc = rt_check();
-    if (likely(rc == 0) && unlikely(scope->limit > 0))
-        rc = go_wait_limit(scope);
+    if (likely(rc == 0) && unlikely(scope->limit > 0)) {
+        rc = go_wait_limit(s);
+        scope = scope_find(s);
+        if (!scope)
+            return handle;
+    }
     if (rc == 0 && scope != loop_current->current->scope)
         rc = scope_check(scope);
     scope->flags |= SCOPE_UNJOINED;
     task = task_new(scope, fn, arg, opts->site);
     if (unlikely(!task)) {
-        scope_child_ended(scope, NULL, NULL);
+        if (!opts->optional)
+            scope_child_ended(scope, NULL, NULL);
         return handle;
     }
     handle = task_handle(task);

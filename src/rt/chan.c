@@ -209,11 +209,21 @@ void weir_chan_close(weir_chan *chan)
         chan_serve(waiting, WEIR_ECLOSED);
 }
 
+/* Does a task wait here? What another arm has woken is taken out. */
+static bool chan_has_waiting(struct node *end)
+{
+    struct chan_wait *waiting = chan_waiting(end);
+
+    if (waiting)
+        list_push_front(end, &waiting->link);
+    return waiting != NULL;
+}
+
 void weir_chan_destroy(weir_chan *chan)
 {
     if (!chan)
         return;
-    if (!list_empty(&chan->senders) || !list_empty(&chan->receivers)) {
+    if (chan_has_waiting(&chan->senders) || chan_has_waiting(&chan->receivers)) {
         rt_wrong_use("channel \"%s\" was freed while a task waits at it",
                      chan->name ? chan->name : "");
         weir_chan_close(chan);

@@ -1,6 +1,6 @@
 /* Select: see weir/chan.h.
  *
- * On entry the arms are tried in turn, beginning at another one each time. When
+ * On entry the arms are tried in turn, beginning at a scattered one. When
  * none is ready, the task waits at all of them at once; the first to be served
  * marks the shared wait as woken, and every other is passed over from then on.
  *
@@ -47,10 +47,13 @@ static void select_abandon(struct wait *wait, int code)
 static int arm_try(const weir_arm *arm)
 {
     struct task *task;
+    int rc;
 
     switch (arm->kind) {
     case WEIR_ARM_SEND: return chan_send_now(arm->chan, arm->item);
-    case WEIR_ARM_RECV: return chan_recv_now(arm->chan, arm->item);
+    case WEIR_ARM_RECV:
+        rc = chan_recv_now(arm->chan, arm->item);
+        return rc == -EAGAIN && arm->chan->source && weir_stopping() ? 0 : rc;
     case WEIR_ARM_DONE:
         task = task_find(arm->task);
         if (!task)
@@ -81,6 +84,12 @@ static int arm_check(const weir_arm *arm)
     return channel && arm->item_size != arm->chan->item_bytes ? -EINVAL : 0;
 }
 
+static void arm_ends_at_stop(struct select *select, int at)
+{
+    select->stop_arm = at;
+    select->wait.ends_at_stop = true;
+}
+
 static void arm_wait(struct select *select, int at)
 {
     weir_arm *arm = &select->arms[at];
@@ -93,7 +102,11 @@ static void arm_wait(struct select *select, int at)
     list_init(&place->chan.link);
     switch (arm->kind) {
     case WEIR_ARM_SEND: list_push(&arm->chan->senders, &place->chan.link); break;
-    case WEIR_ARM_RECV: list_push(&arm->chan->receivers, &place->chan.link); break;
+    case WEIR_ARM_RECV:
+        list_push(&arm->chan->receivers, &place->chan.link);
+        if (arm->chan->source)
+            arm_ends_at_stop(select, at);
+        break;
     case WEIR_ARM_DONE:
         task = task_find(arm->task);
         place->done = (struct done_wait){
@@ -101,10 +114,7 @@ static void arm_wait(struct select *select, int at)
         };
         task->done_waits = &place->done;
         break;
-    case WEIR_ARM_STOP:
-        select->stop_arm = at;
-        select->wait.ends_at_stop = true;
-        break;
+    case WEIR_ARM_STOP: arm_ends_at_stop(select, at); break;
     default:
         if (select->timer_arm < 0 || arm->ms < select->arms[select->timer_arm].ms)
             select->timer_arm = at;
@@ -128,6 +138,15 @@ static void arm_leave(struct select *select, size_t at)
             *link = place->done.next;
             return;
         }
+}
+
+/* Where to begin: scattered, as tasks that take turns would each come to the same
+ * place again and again if it moved on by one (the multiplier is that of Numerical
+ * Recipes; its high bits are the good ones). */
+static size_t select_first(struct loop *loop, size_t count)
+{
+    loop->select_turn = loop->select_turn * 1664525u + 1013904223u;
+    return (uint64_t)loop->select_turn * count >> 32;
 }
 
 static weir_pick select_park(struct select *select)
@@ -156,7 +175,7 @@ weir_pick weir_select_arms(weir_arm *arms, size_t count)
                              .count = count,
                              .arms = arms,
                              .places = places };
-    struct loop *loop = loop_current;
+    size_t first;
     int rc;
 
     if (count == 0 || count > SELECT_ARMS_MAX)
@@ -167,9 +186,9 @@ weir_pick weir_select_arms(weir_arm *arms, size_t count)
     if (rc < 0)
         return (weir_pick){ -1, rc };
     timer_init(&select.timer, select_timer_fired);
-    loop->select_turn++;
+    first = select_first(loop_current, count);
     for (size_t i = 0; i < count; i++) {
-        size_t at = (loop->select_turn + i) % count;
+        size_t at = first + i < count ? first + i : first + i - count;
 
         rc = arm_try(&arms[at]);
         if (arm_is_ready(&arms[at], rc)) {

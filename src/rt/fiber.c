@@ -96,6 +96,20 @@ static inline struct task *ready_pop(struct loop *loop)
     return container_of(n, struct task, link);
 }
 
+/* End a task that will not start. What is called then belongs to the loop, not to
+ * the task whose stack this happens to be. */
+static void end_unstarted(struct loop *loop, struct task *task, int code)
+{
+    struct fiber *current = loop->current;
+    struct chain **slot = error_slot;
+
+    loop->current = NULL;
+    error_slot = NULL;
+    task_end_queued(task, code);
+    loop->current = current;
+    error_slot = slot;
+}
+
 static void fiber_bind(struct loop *loop, struct fiber *fiber, struct task *task)
 {
     fiber->task = task;
@@ -144,7 +158,7 @@ static void fiber_main(void *arg)
             stack_sample(&loop->stacks, fiber->stack_low, FIBER_KEEP_BYTES);
         next = ready_pop(loop);
         while (next && next->state == TASK_QUEUED && task_is_late(next, &code)) {
-            task_end_queued(next, code);
+            end_unstarted(loop, next, code);
             next = ready_pop(loop);
         }
         if (next && next->state == TASK_QUEUED) {
@@ -182,6 +196,7 @@ static struct fiber *fiber_new(struct loop *loop)
     fiber = (struct fiber *)((uintptr_t)top & ~(uintptr_t)63);
     memset(fiber, 0, sizeof(*fiber));
     fiber->stack_low = low;
+    fiber->canary = stack_has_canary(&loop->stacks, low);
     arena_init(&fiber->own, &loop->arenas);
     context_make(&fiber->context, low, (char *)fiber, fiber_main, fiber);
     return fiber;
@@ -214,14 +229,14 @@ static struct fiber *fiber_start(struct loop *loop, struct task *task)
     int code;
 
     if (task_is_late(task, &code)) {
-        task_end_queued(task, code);
+        end_unstarted(loop, task, code);
         return NULL;
     }
     fiber = fiber_take(loop);
     if (likely(fiber != NULL))
         fiber_bind(loop, fiber, task);
     else
-        task_end_queued(task, WEIR_EBUDGET);
+        end_unstarted(loop, task, WEIR_EBUDGET);
     return fiber;
 }
 
@@ -265,8 +280,7 @@ void fiber_yield_to_next(struct loop *loop)
         context_jump(&from->context, &loop->context);
     }
     /* Whoever switched here has set loop->current and error_slot. */
-    if (unlikely(loop_current->stacks.guard == STACK_GUARD_SLAB) &&
-        !stack_intact(&loop_current->stacks, from->stack_low))
+    if (unlikely(from->canary) && !stack_intact(from->stack_low))
         rt_wrong_use("task \"%s\" has overflowed its stack", task_name(from->task));
 }
 

@@ -105,6 +105,7 @@ struct fiber {
     void *arg;
     uint32_t budget;
     uint32_t locks_held;
+    bool canary; /* at the low end of its stack: looked at after each switch */
 };
 
 enum {
@@ -189,7 +190,7 @@ struct loop {
 
     struct timer grace;     /* between stop and cancel, at the end */
     struct node stop_hooks;
-    uint32_t select_turn;   /* where the next select begins */
+    uint32_t select_turn;   /* scatters where selects begin */
     bool ending;            /* ends when the application's scope is empty */
     bool permute;           /* the simulator: ready tasks run in random order */
     void (*wait_hook)(struct loop *loop, struct wait *wait); /* tests: at each wait */
@@ -317,6 +318,8 @@ int64_t block_deadline_ns(void);
 
 /* run.c */
 const weir_run_opts *runtime_opts(void);
+/* Which run of the runtime in this process it is, from 1. */
+uint32_t runtime_number(void);
 /* Begin the one runtime of the process, with its loops on this backend and fn as
  * the first task of the first. 0, or the failure, with nothing left to end. */
 int runtime_start(weir_fn *fn, void *arg, const weir_run_opts *opts, const struct io_ops *ops,

@@ -29,6 +29,8 @@
 
 /* Mappings that guards have split off so far, of the whole process. */
 static atomic_uint guard_maps;
+#define PROTECT_MAPS (2 * STACKS_IN_SLAB) /* that a slab of each form splits off */
+#define SLAB_MAPS 2
 
 static unsigned guard_maps_max(void)
 {
@@ -60,8 +62,10 @@ void stacks_done(struct stacks *stacks)
 {
     size_t slab_bytes = stacks->stack_bytes * STACKS_IN_SLAB;
 
-    for (uint32_t i = 0; i < stacks->slab_count; i++)
+    for (uint32_t i = 0; i < stacks->slab_count; i++) {
         munmap(stacks->slabs[i].base, slab_bytes);
+        atomic_fetch_sub(&guard_maps, stacks->slabs[i].maps);
+    }
     budget_give(BUDGET_STACK,
                 (uint64_t)(stacks->taken + stacks->cold_count) * STACK_ACCOUNTED_BYTES);
     base_free(stacks->slabs);
@@ -101,22 +105,24 @@ static char *slab_map(size_t bytes)
     return base;
 }
 
-static enum stack_guard slab_guard(char *base, size_t stack_bytes)
+static enum stack_guard slab_guard(char *base, size_t stack_bytes, unsigned *ret_maps)
 {
+    *ret_maps = 0;
     if (madvise(base, PAGE_BYTES, MADV_GUARD_INSTALL_) == 0) {
         for (size_t i = 1; i < STACKS_IN_SLAB; i++)
             if (madvise(base + i * stack_bytes, PAGE_BYTES, MADV_GUARD_INSTALL_) < 0)
                 return STACK_GUARD_SLAB;
         return STACK_GUARD_INSTALL;
     }
-    if (atomic_fetch_add(&guard_maps, 2 * STACKS_IN_SLAB) + 2 * STACKS_IN_SLAB <=
-        guard_maps_max()) {
+    if (atomic_fetch_add(&guard_maps, PROTECT_MAPS) + PROTECT_MAPS <= guard_maps_max()) {
+        *ret_maps = PROTECT_MAPS;
         for (size_t i = 0; i < STACKS_IN_SLAB; i++)
             if (mprotect(base + i * stack_bytes, PAGE_BYTES, PROT_NONE) < 0)
                 return STACK_GUARD_SLAB;
         return STACK_GUARD_PROTECT;
     }
-    atomic_fetch_sub(&guard_maps, 2 * STACKS_IN_SLAB - 2);
+    atomic_fetch_sub(&guard_maps, PROTECT_MAPS - SLAB_MAPS);
+    *ret_maps = SLAB_MAPS;
     WEIR_IGNORE(mprotect(base, PAGE_BYTES, PROT_NONE), "the canaries stand as well");
     return STACK_GUARD_SLAB;
 }
@@ -134,10 +140,33 @@ static bool slab_add(struct stacks *stacks)
     slab->base = slab_map(stacks->stack_bytes * STACKS_IN_SLAB);
     if (!slab->base)
         return false;
-    slab->guard = stacks->guard = slab_guard(slab->base, stacks->stack_bytes);
+    slab->guard = stacks->guard = slab_guard(slab->base, stacks->stack_bytes, &slab->maps);
+    stacks->canaries |= slab->guard == STACK_GUARD_SLAB;
     stacks->slab_count++;
     stacks->fresh = STACKS_IN_SLAB;
     return true;
+}
+
+/* Once there are no guards for each, it depends on the slab that a stack is of. */
+bool stack_has_canary(const struct stacks *stacks, const char *low)
+{
+    size_t slab_bytes = stacks->stack_bytes * STACKS_IN_SLAB;
+
+    if (!stacks->canaries)
+        return false;
+    for (uint32_t i = stacks->slab_count; i-- > 0;) {
+        const struct stack_slab *slab = &stacks->slabs[i];
+
+        if (low >= slab->base && low < slab->base + slab_bytes)
+            return slab->guard == STACK_GUARD_SLAB;
+    }
+    return false;
+}
+
+static void set_canary(const struct stacks *stacks, char *low)
+{
+    if (stack_has_canary(stacks, low))
+        *(uint64_t *)(void *)(low + PAGE_BYTES) = STACK_CANARY;
 }
 
 char *stack_take(struct stacks *stacks)
@@ -157,8 +186,7 @@ char *stack_take(struct stacks *stacks)
     }
     low = stacks->slabs[stacks->slab_count - 1].base +
           (STACKS_IN_SLAB - stacks->fresh--) * stacks->stack_bytes;
-    if (stacks->guard == STACK_GUARD_SLAB)
-        *(uint64_t *)(void *)(low + PAGE_BYTES) = STACK_CANARY;
+    set_canary(stacks, low);
     stacks->taken++;
     return low;
 }
@@ -169,8 +197,7 @@ void stack_give(struct stacks *stacks, char *low)
 
     stacks->taken--;
     madvise(low + PAGE_BYTES, stacks->stack_bytes - PAGE_BYTES, MADV_DONTNEED);
-    if (stacks->guard == STACK_GUARD_SLAB)
-        *(uint64_t *)(void *)(low + PAGE_BYTES) = STACK_CANARY;
+    set_canary(stacks, low);
     if (!cold) { /* its place is lost until the end, its memory is not */
         budget_give(BUDGET_STACK, STACK_ACCOUNTED_BYTES);
         return;
@@ -183,9 +210,9 @@ void stack_sample(struct stacks *stacks, char *low, size_t keep_bytes)
 {
     unsigned char resident[64];
     size_t pages = stacks->stack_bytes / PAGE_BYTES, keep = keep_bytes / PAGE_BYTES;
-    size_t deep = 0;
+    size_t deep = 0, lowest = stack_has_canary(stacks, low) ? 2 : 1; /* not the canary's page */
 
-    for (size_t first = 1; first < pages && deep == 0; first += sizeof(resident)) {
+    for (size_t first = lowest; first < pages && deep == 0; first += sizeof(resident)) {
         size_t count = pages - first < sizeof(resident) ? pages - first : sizeof(resident);
 
         if (mincore(low + first * PAGE_BYTES, count * PAGE_BYTES, resident) < 0)
@@ -197,13 +224,12 @@ void stack_sample(struct stacks *stacks, char *low, size_t keep_bytes)
     if (deep * PAGE_BYTES > stacks->deepest_bytes)
         stacks->deepest_bytes = deep * PAGE_BYTES;
     if (deep > keep)
-        madvise(low + PAGE_BYTES, (pages - keep - 1) * PAGE_BYTES, MADV_DONTNEED);
+        madvise(low + lowest * PAGE_BYTES, (pages - keep - lowest) * PAGE_BYTES, MADV_DONTNEED);
 }
 
-bool stack_intact(const struct stacks *stacks, const char *low)
+bool stack_intact(const char *low)
 {
-    return stacks->guard != STACK_GUARD_SLAB ||
-           *(const uint64_t *)(const void *)(low + PAGE_BYTES) == STACK_CANARY;
+    return *(const uint64_t *)(const void *)(low + PAGE_BYTES) == STACK_CANARY;
 }
 
 const char *stack_guard_name(enum stack_guard guard)

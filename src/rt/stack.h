@@ -24,6 +24,7 @@ enum stack_guard { STACK_GUARD_INSTALL, STACK_GUARD_PROTECT, STACK_GUARD_SLAB };
 struct stack_slab {
     char *base;
     enum stack_guard guard;
+    unsigned maps;          /* mappings that its guards have split off */
 };
 
 struct stacks {
@@ -35,6 +36,7 @@ struct stacks {
     uint32_t fresh;         /* stacks of the newest slab not yet handed out */
     uint32_t taken;
     enum stack_guard guard; /* of the newest slab */
+    bool canaries;          /* some slab is in the SLAB form */
     uint32_t releases;      /* for sampling depths */
     size_t deepest_bytes;   /* seen so far by sampling */
 };
@@ -48,8 +50,10 @@ void stack_give(struct stacks *stacks, char *low);
 /* A task on this stack has ended: measure how deep it went, and give back what
  * lies deeper than keep_bytes. Costs a system call: for a sample of the ends. */
 void stack_sample(struct stacks *stacks, char *low, size_t keep_bytes);
-/* Is the canary of a stack in the SLAB form intact? True for other forms. */
-bool stack_intact(const struct stacks *stacks, const char *low);
+/* Is this stack in the SLAB form? Looks through the slabs when any is. */
+bool stack_has_canary(const struct stacks *stacks, const char *low);
+/* Is the canary of a stack in the SLAB form intact? */
+bool stack_intact(const char *low);
 const char *stack_guard_name(enum stack_guard guard);
 
 #endif

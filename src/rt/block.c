@@ -183,8 +183,10 @@ int weir_block(weir_fn *fn, void *arg)
     list_init(&job.link);
     job.wait.fiber = self;
     rc = loop->ops->block ? loop->ops->block(loop, &job) : pool_submit(&job);
-    if (rc < 0)
+    if (rc < 0) {
+        rt_spend(); /* who tries again and again lets others run */
         return rc;
+    }
     rc = rt_park(&job.wait);
     if (job.chain) {
         chain_free(self->chain);

@@ -23,19 +23,26 @@
 static struct runtime {
     weir_run_opts opts;
     struct loop *loops;
-    uint32_t count;
+    atomic_uint count; /* of loops that are whole */
     struct message *end_messages;
+    uint32_t number; /* of this run; from 1 */
     atomic_uint wrong_uses;
     void (*unjoined)(const char *task, const char *site, int rc, const struct chain *chain);
     weir_fn *fn;
     void *arg;
     int rc;
     struct chain *chain; /* fn's */
+    struct task *first;  /* that runs fn; NULL once it has begun */
 } runtime;
 
 const weir_run_opts *runtime_opts(void)
 {
     return &runtime.opts;
+}
+
+uint32_t runtime_number(void)
+{
+    return runtime.number;
 }
 
 uint32_t loop_count(void)
@@ -56,6 +63,22 @@ uint32_t weir_loops(void)
 uint32_t weir_loop_index(void)
 {
     return loop_current ? loop_current->index : 0;
+}
+
+/* ---- the end of all loops ------------------------------------------------------ */
+
+static void end_here(struct message *message)
+{
+    (void)message;
+    loop_end(loop_current, runtime.opts.grace_ms);
+}
+
+static void end_all(void)
+{
+    for (uint32_t i = 0; i < runtime.count; i++) {
+        runtime.end_messages[i].run = end_here;
+        loop_post(&runtime.loops[i], &runtime.end_messages[i]);
+    }
 }
 
 /* ---- reports ------------------------------------------------------------------- */
@@ -90,7 +113,11 @@ void rt_report_unjoined(const struct task *task, int rc, const struct chain *cha
 {
     const char *site = task ? task->site : "";
 
-    if (runtime.unjoined) {
+    if (task && task == runtime.first) {
+        runtime.first = NULL;
+        runtime.rc = rc;
+        end_all();
+    } else if (runtime.unjoined) {
         runtime.unjoined(task_name(task), site, rc, chain);
     } else {
         char text[CHAIN_TEXT_BYTES + 1];
@@ -105,12 +132,15 @@ void rt_report_unjoined(const struct task *task, int rc, const struct chain *cha
 
 static void request_all(unsigned requests)
 {
-    for (uint32_t i = 0; i < runtime.count; i++) {
+    int saved = errno; /* in a signal handler it is another's */
+
+    for (uint32_t i = 0; i < atomic_load(&runtime.count); i++) {
         struct loop *loop = &runtime.loops[i];
 
         atomic_fetch_or(&loop->requests, requests);
         loop->ops->wake(loop);
     }
+    errno = saved;
 }
 
 void rt_stop_all(void)
@@ -190,41 +220,32 @@ static int fill_opts(const weir_run_opts *opts)
 
 /* ---- start and end --------------------------------------------------------------- */
 
-static void end_here(struct message *message)
-{
-    (void)message;
-    loop_end(loop_current, runtime.opts.grace_ms);
-}
-
-static void end_all(void)
-{
-    for (uint32_t i = 0; i < runtime.count; i++) {
-        runtime.end_messages[i].run = end_here;
-        loop_post(&runtime.loops[i], &runtime.end_messages[i]);
-    }
-}
-
 static int run_first(void *arg)
 {
     (void)arg;
-    runtime.rc = runtime.fn(runtime.arg);
+    runtime.first = NULL;
+    if (runtime.rc == 0) /* else a loop could not be started */
+        runtime.rc = runtime.fn(runtime.arg);
     /* Its failure is weir_run()'s result, and its chain the caller's. */
-    runtime.chain = loop_current->current->chain;
-    loop_current->current->chain = NULL;
+    if (!runtime.chain) {
+        runtime.chain = loop_current->current->chain;
+        loop_current->current->chain = NULL;
+    }
     end_all();
     return 0;
 }
 
-/* Start a task in a loop's application scope before the loop turns. */
-static int start_task(struct loop *loop, weir_fn *fn, void *arg, const char *site)
+/* Start a task in a loop's application scope before the loop turns; NULL without
+ * memory. */
+static struct task *start_task(struct loop *loop, weir_fn *fn, void *arg, const char *site)
 {
     struct task *task = task_new(loop->app, fn, arg, site);
 
-    if (!task)
-        return -ENOMEM;
-    task->flags |= TASK_ALWAYS;
-    ready_push(loop, task);
-    return 0;
+    if (task) {
+        task->flags |= TASK_ALWAYS;
+        ready_push(loop, task);
+    }
+    return task;
 }
 
 void loop_close_submissions(struct loop *loop)
@@ -257,13 +278,12 @@ static int init_loops(const struct io_ops *ops, void *backend)
         if (rc < 0)
             return weir_wrap(rc, "starting loop %u", i);
         runtime.count++;
-        rc = runtime.opts.each ? start_task(&runtime.loops[i], runtime.opts.each,
-                                            runtime.opts.each_arg, "weir_run() each")
-                               : 0;
-        if (rc < 0)
-            return rc;
+        if (runtime.opts.each && !start_task(&runtime.loops[i], runtime.opts.each,
+                                             runtime.opts.each_arg, "weir_run() each"))
+            return -ENOMEM;
     }
-    return start_task(&runtime.loops[0], run_first, NULL, "weir_run() main");
+    runtime.first = start_task(&runtime.loops[0], run_first, NULL, "weir_run() main");
+    return runtime.first ? 0 : -ENOMEM;
 }
 
 static int start_threads(uint32_t *ret_started)
@@ -287,11 +307,12 @@ static int start_threads(uint32_t *ret_started)
 
 static void free_loops(void)
 {
-    for (uint32_t i = 0; i < runtime.count; i++) {
+    uint32_t count = atomic_exchange(&runtime.count, 0); /* a signal finds none from here on */
+
+    for (uint32_t i = 0; i < count; i++) {
         loop_adopt_thread(&runtime.loops[i]);
         loop_done(&runtime.loops[i]);
     }
-    runtime.count = 0;
     base_free(runtime.loops);
     base_free(runtime.end_messages);
     runtime.loops = NULL;
@@ -304,8 +325,11 @@ static int run_loops(void)
     int rc = start_threads(&started);
 
     if (rc < 0) {
+        error_slot = &runtime.chain;
         weir_fail(rc, "starting the thread of loop %u", started);
-        end_all();
+        error_slot = NULL;
+        runtime.rc = rc;
+        rt_cancel_all();
     }
     loop_thread_run(&runtime.loops[0]);
     for (uint32_t i = 1; i < started; i++)
@@ -327,6 +351,7 @@ int runtime_start(weir_fn *fn, void *arg, const weir_run_opts *opts, const struc
     runtime.arg = arg;
     runtime.rc = 0;
     runtime.chain = NULL;
+    runtime.number++;
     runtime.loops = base_calloc(runtime.opts.loops, sizeof(*runtime.loops));
     runtime.end_messages = base_calloc(runtime.opts.loops, sizeof(*runtime.end_messages));
     rc = runtime.loops && runtime.end_messages ? 0 : -ENOMEM;
@@ -336,7 +361,9 @@ int runtime_start(weir_fn *fn, void *arg, const weir_run_opts *opts, const struc
         free_loops();
         return rc;
     }
+    error_slot = &runtime.chain; /* what runtime_end() hands to the caller */
     rc = init_loops(ops, backend);
+    error_slot = NULL;
     return rc < 0 ? runtime_end(rc) : 0;
 }
 

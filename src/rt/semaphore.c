@@ -4,21 +4,25 @@
  * and tasks that have not started because they need a unit first (.needs), which
  * so wait without a stack. A unit that is given back goes to the first of the
  * loop's own queue; when that is empty, or after every 16th time in a row, it
- * becomes free for all, and a loop with waiting tasks is told.
+ * becomes free for all, and a loop with waiting tasks is told. A loop that was told
+ * and has no use for the unit (its task was cancelled meanwhile) tells the next.
  *
  * The lost wake-up: a task first enters its queue and counts itself as waiting,
  * then looks at the free units once more; a giver first adds the unit, then
- * looks at who waits. One of the two sees the other. */
+ * looks at who waits. One of the two sees the other.
+ *
+ * Life: a message under way refers to the semaphore, so that it may be freed while
+ * a loop has still to look at one. A message that was under way when a runtime
+ * ended is never run; whoever posts in the next one can tell by its number. */
 #include "rt/loop.h"
 
 #define SEMAPHORE_OWN_IN_ROW 16
 
 struct semaphore_queue {
     struct message message; /* "there are free units" */
-    atomic_bool posted;
+    atomic_uint posted;     /* in which run of the runtime; 0: not under way */
     atomic_uint waiting;
     struct node tasks;
-    struct loop *loop;
     weir_semaphore *semaphore;
     uint32_t in_row;
 };
@@ -28,6 +32,7 @@ struct weir_semaphore {
     atomic_uint waiting;
     uint32_t units, max_waiting;
     atomic_uint turn; /* the loop to be told next */
+    atomic_uint refs; /* the owner's, and one for each message under way */
     const char *name;
     _Atomic(struct semaphore_queue *) queues[RT_LOOPS_MAX];
 };
@@ -42,11 +47,22 @@ int weir_semaphore_new_opt(weir_semaphore **ret_semaphore, const weir_semaphore_
     if (!semaphore)
         return -ENOMEM;
     atomic_init(&semaphore->free, opts->units);
+    atomic_init(&semaphore->refs, 1);
     semaphore->units = opts->units;
     semaphore->max_waiting = opts->max_waiting ? opts->max_waiting : UINT32_MAX;
     semaphore->name = opts->name;
     *ret_semaphore = semaphore;
     return 0;
+}
+
+static void semaphore_unref(weir_semaphore *semaphore)
+{
+    /* Where no loop runs, no message that is under way arrives. */
+    if (atomic_fetch_sub(&semaphore->refs, 1) > 1 && loop_count() > 0)
+        return;
+    for (size_t i = 0; i < RT_LOOPS_MAX; i++)
+        base_free(atomic_load(&semaphore->queues[i]));
+    base_free(semaphore);
 }
 
 void weir_semaphore_free(weir_semaphore *semaphore)
@@ -56,9 +72,7 @@ void weir_semaphore_free(weir_semaphore *semaphore)
     if (atomic_load(&semaphore->waiting) > 0)
         rt_wrong_use("semaphore \"%s\" was freed while tasks wait for it",
                      semaphore->name ? semaphore->name : "");
-    for (size_t i = 0; i < RT_LOOPS_MAX; i++)
-        base_free(atomic_load(&semaphore->queues[i]));
-    base_free(semaphore);
+    semaphore_unref(semaphore);
 }
 
 static bool take_free(weir_semaphore *semaphore)
@@ -83,7 +97,7 @@ static void queue_serve(struct semaphore_queue *queue)
         wait_wake(task->fiber->wait, 0);
     } else {
         task->flags = (uint8_t)((task->flags & ~TASK_IN_QUEUE) | TASK_HAS_UNIT);
-        ready_push(queue->loop, task);
+        ready_push(loop_current, task);
     }
 }
 
@@ -93,12 +107,43 @@ static void queue_serve_free(struct semaphore_queue *queue)
         queue_serve(queue);
 }
 
+static void queue_tell(struct semaphore_queue *queue, struct loop *loop)
+{
+    unsigned run = runtime_number(), before = atomic_exchange(&queue->posted, run);
+
+    if (before == run)
+        return;
+    if (before == 0)
+        atomic_fetch_add(&queue->semaphore->refs, 1);
+    loop_post(loop, &queue->message);
+}
+
+/* Tell one loop with waiting tasks, in turn. */
+static void tell_waiting(weir_semaphore *semaphore)
+{
+    uint32_t loops = loop_count(), turn = atomic_fetch_add(&semaphore->turn, 1);
+
+    for (uint32_t i = 0; i < loops; i++) {
+        uint32_t at = (turn + i) % loops;
+        struct semaphore_queue *queue = atomic_load(&semaphore->queues[at]);
+
+        if (!queue || atomic_load(&queue->waiting) == 0)
+            continue;
+        queue_tell(queue, loop_at(at));
+        return;
+    }
+}
+
 static void queue_told(struct message *message)
 {
     struct semaphore_queue *queue = container_of(message, struct semaphore_queue, message);
+    weir_semaphore *semaphore = queue->semaphore;
 
-    atomic_store(&queue->posted, false);
+    atomic_store(&queue->posted, 0);
     queue_serve_free(queue);
+    if (atomic_load(&semaphore->free) > 0 && atomic_load(&semaphore->waiting) > 0)
+        tell_waiting(semaphore);
+    semaphore_unref(semaphore);
 }
 
 static struct semaphore_queue *queue_of(weir_semaphore *semaphore, struct loop *loop)
@@ -112,27 +157,10 @@ static struct semaphore_queue *queue_of(weir_semaphore *semaphore, struct loop *
     if (!queue)
         return NULL;
     queue->message.run = queue_told;
-    queue->loop = loop;
     queue->semaphore = semaphore;
     list_init(&queue->tasks);
     atomic_store(&semaphore->queues[loop->index], queue);
     return queue;
-}
-
-/* Tell one loop with waiting tasks, in turn. */
-static void tell_waiting(weir_semaphore *semaphore)
-{
-    uint32_t loops = loop_count(), turn = atomic_fetch_add(&semaphore->turn, 1);
-
-    for (uint32_t i = 0; i < loops; i++) {
-        struct semaphore_queue *queue = atomic_load(&semaphore->queues[(turn + i) % loops]);
-
-        if (!queue || atomic_load(&queue->waiting) == 0)
-            continue;
-        if (!atomic_exchange(&queue->posted, true))
-            loop_post(queue->loop, &queue->message);
-        return;
-    }
 }
 
 void weir_release(weir_semaphore *semaphore)
@@ -171,8 +199,8 @@ static int queue_enter(weir_semaphore *semaphore, struct task *task)
     }
     atomic_fetch_add(&queue->waiting, 1);
     list_push(&queue->tasks, &task->link);
-    if (atomic_load(&semaphore->free) > 0 && !atomic_exchange(&queue->posted, true))
-        loop_post(queue->loop, &queue->message);
+    if (atomic_load(&semaphore->free) > 0)
+        queue_tell(queue, loop_current);
     return 0;
 }
 
@@ -219,7 +247,10 @@ int weir_acquire(weir_semaphore *semaphore)
         return 0;
     }
     rc = queue_enter(semaphore, task);
-    return rc < 0 ? rc : rt_park(&self.wait);
+    if (rc == 0)
+        return rt_park(&self.wait);
+    rt_spend(); /* who tries again and again lets others run */
+    return rc;
 }
 
 int semaphore_start(weir_semaphore *semaphore, struct task *task)

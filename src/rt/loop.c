@@ -267,8 +267,8 @@ void loop_end(struct loop *loop, uint32_t grace_ms)
         return;
     loop->ending = true;
     scope_stop(loop->app);
-    if (loop->app->live > 0)
-        timer_set(loop, &loop->grace, loop->now_ns + (int64_t)grace_ms * 1000000);
+    /* Also when it has no task: one may still be submitted. */
+    timer_set(loop, &loop->grace, loop->now_ns + (int64_t)grace_ms * 1000000);
 }
 
 static void loop_grace_over(struct timer *timer)

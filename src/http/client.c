@@ -170,13 +170,19 @@ int client_get(weir_client *client, weir_client **ret_client)
 static size_t origin_key(const struct url *url, char key[static ORIGIN_KEY_BYTES])
 {
     size_t len = url->host.len;
+    char digits[5];
+    size_t at = sizeof(digits);
 
     for (size_t i = 0; i < len; i++) {
         char c = url->host.ptr[i];
 
         key[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
     }
-    return len + (size_t)snprintf(key + len, ORIGIN_KEY_BYTES - len, ":%u", url->port);
+    key[len++] = ':';
+    for (unsigned port = url->port; port > 0; port /= 10)
+        digits[--at] = (char)('0' + port % 10);
+    memcpy(key + len, digits + at, sizeof(digits) - at);
+    return len + sizeof(digits) - at;
 }
 
 /* The origin, or NULL and the slot where it would stand. */

@@ -24,19 +24,26 @@ static const weir_str scheme_https = { "https://", 8 };
 
 static bool starts_nocase(weir_str s, weir_str prefix)
 {
-    return s.len >= prefix.len &&
-           weir_str_eq_nocase(weir_str_from(s.ptr, prefix.len), prefix);
+    return weir_str_starts(s, prefix) ||
+           (s.len >= prefix.len && weir_str_eq_nocase(weir_str_from(s.ptr, prefix.len), prefix));
 }
 
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
+/* Classes of bytes (RFC 3986, section 2). The table is small, and walked for each
+ * byte of each URL that is called. */
+enum { HEX = 1, UNRESERVED = 2, URL = 4 /* may stand in a URL at all */ };
 
-/* May the byte stand in a URL at all (RFC 3986, section 2)? */
-static bool url_byte(char c)
+static const uint8_t byte_class[128] = {
+    ['!'] = URL, ['#' ... ','] = URL, ['/'] = URL, [':'] = URL, [';'] = URL, ['='] = URL,
+    ['?'] = URL, ['@'] = URL, ['['] = URL, [']'] = URL,
+    ['-'] = URL | UNRESERVED, ['.'] = URL | UNRESERVED, ['_'] = URL | UNRESERVED,
+    ['~'] = URL | UNRESERVED, ['0' ... '9'] = URL | UNRESERVED | HEX,
+    ['A' ... 'F'] = URL | UNRESERVED | HEX, ['G' ... 'Z'] = URL | UNRESERVED,
+    ['a' ... 'f'] = URL | UNRESERVED | HEX, ['g' ... 'z'] = URL | UNRESERVED,
+};
+
+static bool is(char c, uint8_t class)
 {
-    return c > 0x20 && c < 0x7f && !memchr("\"<>\\^`{|}", c, 9);
+    return !((unsigned char)c & 0x80) && byte_class[(unsigned char)c] & class;
 }
 
 weir_str url_shown(weir_str text)
@@ -54,25 +61,41 @@ static int parse_fail(weir_str text, const char *why)
     return weir_fail(-EINVAL, "the URL \"%.*s\" %s", WEIR_ARG(url_shown(text)), why);
 }
 
+static int parse_scheme_fail(weir_str text)
+{
+    if (starts_nocase(text, scheme_https))
+        return weir_fail(-EPROTONOSUPPORT, "the URL \"%.*s\" wants https, which is not spoken yet",
+                         WEIR_ARG(url_shown(text)));
+    return parse_fail(text, "does not begin with \"http://\"");
+}
+
 static int check_bytes(weir_str text)
 {
     for (size_t i = 0; i < text.len; i++) {
-        if (!url_byte(text.ptr[i]))
+        if (!is(text.ptr[i], URL))
             return parse_fail(text, "holds a byte that must be percent-encoded");
         if (text.ptr[i] == '%' &&
-            (text.len - i < 3 || !is_hex(text.ptr[i + 1]) || !is_hex(text.ptr[i + 2])))
+            (text.len - i < 3 || !is(text.ptr[i + 1], HEX) || !is(text.ptr[i + 2], HEX)))
             return parse_fail(text, "holds a '%' without two hexadecimal digits");
     }
     return 0;
 }
 
-static size_t find_any(weir_str s, const char *bytes)
+/* How many bytes of s stand before the first '/', '?' or '#'. */
+static size_t authority_len(weir_str s)
 {
     size_t n = 0;
 
-    while (n < s.len && !strchr(bytes, s.ptr[n]))
+    while (n < s.len && s.ptr[n] != '/' && s.ptr[n] != '?' && s.ptr[n] != '#')
         n++;
     return n;
+}
+
+static weir_str without_fragment(weir_str s)
+{
+    const char *hash = s.len ? memchr(s.ptr, '#', s.len) : NULL;
+
+    return hash ? weir_str_from(s.ptr, (size_t)(hash - s.ptr)) : s;
 }
 
 int url_parse(weir_str text, struct url *ret_url)
@@ -88,24 +111,20 @@ int url_parse(weir_str text, struct url *ret_url)
         return weir_wrap(-EINVAL, "the URL is empty");
     if (text.len > URL_BYTES_MAX)
         return parse_fail(text, "is longer than 16,384 bytes");
-    if (starts_nocase(text, scheme_https))
-        return weir_fail(-EPROTONOSUPPORT, "the URL \"%.*s\" wants https, which is not spoken yet",
-                         WEIR_ARG(url_shown(text)));
     if (!starts_nocase(text, scheme_http))
-        return parse_fail(text, "does not begin with \"http://\"");
+        return parse_scheme_fail(text);
     rc = check_bytes(text);
     if (rc < 0)
         return rc;
     rest = weir_str_skip(text, scheme_http.len);
-    url.authority = weir_str_from(rest.ptr, find_any(rest, "/?#"));
+    url.authority = weir_str_from(rest.ptr, authority_len(rest));
     if (memchr(url.authority.ptr, '@', url.authority.len))
         return parse_fail(text, "holds a user name: send the field Authorization instead");
     if (http_authority_parse(url.authority, &url.host, &port) < 0)
         return parse_fail(text, "has no valid host and port");
     if (port)
         url.port = port;
-    url.target = weir_str_skip(rest, url.authority.len);
-    url.target.len = find_any(url.target, "#");
+    url.target = without_fragment(weir_str_skip(rest, url.authority.len));
     url.slash = url.target.len == 0 || url.target.ptr[0] != '/';
     *ret_url = url;
     return 0;
@@ -122,12 +141,6 @@ struct build {
     size_t segment;  /* where the current path segment begins */
     bool has_value;  /* … and whether a value stands in it */
 };
-
-static bool unreserved(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '.' || c == '_' || c == '~';
-}
 
 /* A segment is over: is it one that values may not make? */
 static int segment_end(struct build *b)
@@ -149,7 +162,7 @@ static int put_literal(struct build *b, char c)
 {
     int rc = 0;
 
-    if (!url_byte(c) || c == '#')
+    if (!is(c, URL) || c == '#')
         return weir_fail(-EINVAL, "a URL's format holds a byte that may not stand there");
     if (c == '/' || c == '?')
         rc = segment_end(b);
@@ -172,7 +185,7 @@ static void put_encoded(struct build *b, weir_str value)
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
 
-        if (unreserved((char)c)) {
+        if (is((char)c, UNRESERVED)) {
             b->ptr[b->len++] = (char)c;
             continue;
         }

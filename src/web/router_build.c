@@ -400,7 +400,7 @@ static void check_names(struct build *b, const struct route *route)
 int router_build(struct router *router, struct strbuf *faults)
 {
     struct build b = { .router = router, .faults = faults };
-    struct segment segments[ROUTE_SEGMENTS_MAX];
+    struct segment segments[ROUTE_SEGMENTS_MAX] = { 0 };
 
     router->root = take(&b, sizeof(*router->root));
     for (struct route *route = router->routes; route && !b.no_memory; route = route->next) {

@@ -15,6 +15,24 @@
 
 static char large[1000000];
 
+static bool take_upload(struct peer_conn *conn)
+{
+    size_t got = conn->len - (size_t)(strstr(conn->text, "\r\n\r\n") + 4 - conn->text);
+    char drop[4096];
+
+    while (got < sizeof(large)) {
+        size_t left = sizeof(large) - got;
+        ssize_t n = recv(conn->fd, drop, left < sizeof(drop) ? left : sizeof(drop), 0);
+
+        if (n <= 0)
+            return false;
+        got += (size_t)n;
+    }
+    conn->len = 0;
+    conn->text[0] = 0;
+    return true;
+}
+
 /* In pieces, so that there is a wait in every part. */
 static void slow_server(struct peer_conn *conn)
 {
@@ -25,19 +43,9 @@ static void slow_server(struct peer_conn *conn)
 
     while (peer_head(conn)) {
         if (strstr(conn->text, "Content-Length: 1000000")) {
-            char drop[4096];
-
-            for (size_t got = conn->len; got < sizeof(large);) {
-                ssize_t n = recv(conn->fd, drop, sizeof(drop), 0);
-
-                if (n <= 0)
-                    return;
-                got += (size_t)n;
-                if (got % 3 == 0)
-                    sched_yield();
-            }
-            peer_send(conn, OK "Content-Length: 0\r\n\r\n");
-            return;
+            if (!take_upload(conn) || !peer_send(conn, OK "Content-Length: 0\r\n\r\n"))
+                return;
+            continue;
         }
         for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++) {
             struct timespec pause = { .tv_nsec = 300000 };

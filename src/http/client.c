@@ -210,13 +210,12 @@ static int origin_pool(const weir_client *client, struct client_origin *origin)
 
     return weir_pool_new(&origin->pool, .name = origin->key, .max = opts->max_connections,
                          .max_waiting = opts->max_waiting, .max_idle = opts->max_idle,
-                         .idle_timeout_ms = opts->idle_timeout_ms,
-                         .max_age_ms = opts->max_age_ms, .close = client_conn_close_item,
-                         .dead = client_conn_dead);
+                         .idle_timeout_ms = opts->idle_timeout_ms, .max_age_ms = opts->max_age_ms,
+                         .close = client_conn_close_item, .dead = client_conn_dead);
 }
 
-static int origin_new(const weir_client *client, const struct url *url, weir_str key,
-                      uint64_t hash, struct client_origin **ret_origin)
+static int origin_new(const weir_client *client, const struct url *url, weir_str key, uint64_t hash,
+                      struct client_origin **ret_origin)
 {
     struct client_origin *origin;
     struct addr addr;
@@ -261,8 +260,7 @@ static int origin_add(weir_client *client, const struct url *url, weir_str key, 
     return 0;
 }
 
-int client_origin_get(weir_client *client, const struct url *url,
-                      struct client_origin **ret_origin)
+int client_origin_get(weir_client *client, const struct url *url, struct client_origin **ret_origin)
 {
     char text[ORIGIN_KEY_BYTES];
     weir_str key = weir_str_from(text, origin_key(url, text));

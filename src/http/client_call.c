@@ -31,8 +31,8 @@ static int call_fault(struct weir_request *call, int rc, const struct h1_fault *
 {
     call->flags |= CALL_FAILED;
     return weir_fail(rc, "%.*s %.*s: the answer breaks a rule: %s (%s), byte %zu",
-                     WEIR_ARG(call->method_text), WEIR_ARG(url_shown(call->url_text)),
-                     fault->rule, fault->section, fault->offset);
+                     WEIR_ARG(call->method_text), WEIR_ARG(url_shown(call->url_text)), fault->rule,
+                     fault->section, fault->offset);
 }
 
 /* ---- beginning ------------------------------------------------------------------------ */
@@ -43,7 +43,8 @@ static int call_set_method(struct weir_request *call)
     bool has_body = opts->body.len > 0 || opts->stream_bytes > 0;
 
     call->method_text = opts->method ? weir_str_c(opts->method)
-                                     : has_body ? WEIR_S("POST") : WEIR_S("GET");
+                        : has_body   ? WEIR_S("POST")
+                                     : WEIR_S("GET");
     if (!http_token_ok(call->method_text))
         return weir_fail(-EINVAL, "the method is no token");
     call->method = http_method_find(call->method_text);
@@ -102,7 +103,8 @@ static bool is_lost(int rc)
 
 int client_call_write(struct weir_request *call, const struct iovec *vectors, unsigned count)
 {
-    struct io_op op = { .file = &call->conn->file, .kind = IO_SEND,
+    struct io_op op = { .file = &call->conn->file,
+                        .kind = IO_SEND,
                         .send = { .iov = vectors, .count = count } };
     size_t total = 0;
     int rc = tcp_io(&op, "send");
@@ -279,8 +281,8 @@ static int call_parse(struct weir_request *call, struct http_head **head)
 }
 
 /* The response, out of the input and the head, into the arena. */
-static int call_copy_head(const struct weir_request *call, const struct http_head *head,
-                          size_t len, weir_response *ret_response)
+static int call_copy_head(const struct weir_request *call, const struct http_head *head, size_t len,
+                          weir_response *ret_response)
 {
     size_t fields = sizeof(weir_http_field) * head->field_count;
     char *block = arena_alloc(rt_arena(), fields + len), *text = block + fields;
@@ -342,8 +344,9 @@ static int call_head(struct weir_request *call, weir_response *ret_response)
         return rc;
     }
     call->flags |= CALL_FAILED;
-    return call_fail(call, WEIR_EHEAD, "the server switches protocols without being asked, or "
-                                       "sends interim answers without end");
+    return call_fail(call, WEIR_EHEAD,
+                     "the server switches protocols without being asked, or "
+                     "sends interim answers without end");
 }
 
 /* RFC 9110, section 9.2.2; RFC 9112, section 9.3.1. */

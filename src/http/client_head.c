@@ -26,8 +26,14 @@ static bool field_is_ours(enum http_field_id id)
 }
 
 /* The fields that a request carries unless the caller's own do. */
-enum { HAS_REQUEST_ID = 1, HAS_TRACE = 2, HAS_DEADLINE = 4, HAS_AGENT = 8, HAS_TYPE = 16,
-       HAS_ACCEPT = 32 };
+enum {
+    HAS_REQUEST_ID = 1,
+    HAS_TRACE = 2,
+    HAS_DEADLINE = 4,
+    HAS_AGENT = 8,
+    HAS_TYPE = 16,
+    HAS_ACCEPT = 32
+};
 
 static unsigned field_mark(enum http_field_id id, weir_str name)
 {

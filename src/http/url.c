@@ -33,12 +33,25 @@ static bool starts_nocase(weir_str s, weir_str prefix)
 enum { HEX = 1, UNRESERVED = 2, URL = 4 /* may stand in a URL at all */ };
 
 static const uint8_t byte_class[128] = {
-    ['!'] = URL, ['#' ... ','] = URL, ['/'] = URL, [':'] = URL, [';'] = URL, ['='] = URL,
-    ['?'] = URL, ['@'] = URL, ['['] = URL, [']'] = URL,
-    ['-'] = URL | UNRESERVED, ['.'] = URL | UNRESERVED, ['_'] = URL | UNRESERVED,
-    ['~'] = URL | UNRESERVED, ['0' ... '9'] = URL | UNRESERVED | HEX,
-    ['A' ... 'F'] = URL | UNRESERVED | HEX, ['G' ... 'Z'] = URL | UNRESERVED,
-    ['a' ... 'f'] = URL | UNRESERVED | HEX, ['g' ... 'z'] = URL | UNRESERVED,
+    ['!'] = URL,
+    ['#' ... ','] = URL,
+    ['/'] = URL,
+    [':'] = URL,
+    [';'] = URL,
+    ['='] = URL,
+    ['?'] = URL,
+    ['@'] = URL,
+    ['['] = URL,
+    [']'] = URL,
+    ['-'] = URL | UNRESERVED,
+    ['.'] = URL | UNRESERVED,
+    ['_'] = URL | UNRESERVED,
+    ['~'] = URL | UNRESERVED,
+    ['0' ... '9'] = URL | UNRESERVED | HEX,
+    ['A' ... 'F'] = URL | UNRESERVED | HEX,
+    ['G' ... 'Z'] = URL | UNRESERVED,
+    ['a' ... 'f'] = URL | UNRESERVED | HEX,
+    ['g' ... 'z'] = URL | UNRESERVED,
 };
 
 static bool is(char c, uint8_t class)
@@ -199,19 +212,14 @@ static void put_encoded(struct build *b, weir_str value)
 #define NUMBER_BYTES 32
 
 /* A value's text; its own, or written into number. */
-static int value_text(const weir_value *value, char number[static NUMBER_BYTES],
-                      weir_str *ret_text)
+static int value_text(const weir_value *value, char number[static NUMBER_BYTES], weir_str *ret_text)
 {
     int n = 0;
 
     switch (value->kind) {
     case WEIR_VALUE_STR:
-    case WEIR_VALUE_JSON:
-        *ret_text = value->str;
-        return value->str.ptr ? 0 : -ENOMEM;
-    case WEIR_VALUE_BOOL:
-        *ret_text = value->boolean ? WEIR_S("true") : WEIR_S("false");
-        return 0;
+    case WEIR_VALUE_JSON: *ret_text = value->str; return value->str.ptr ? 0 : -ENOMEM;
+    case WEIR_VALUE_BOOL: *ret_text = value->boolean ? WEIR_S("true") : WEIR_S("false"); return 0;
     case WEIR_VALUE_I64: n = snprintf(number, NUMBER_BYTES, "%" PRId64, value->i64); break;
     case WEIR_VALUE_U64: n = snprintf(number, NUMBER_BYTES, "%" PRIu64, value->u64); break;
     case WEIR_VALUE_F64: n = snprintf(number, NUMBER_BYTES, "%.17g", value->f64); break;

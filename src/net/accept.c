@@ -20,8 +20,7 @@ struct weir_listener {
     bool accepting;
 };
 
-int weir_listen_opt(const char *address, weir_listener **ret_listener,
-                    const weir_listen_opts *opts)
+int weir_listen_opt(const char *address, weir_listener **ret_listener, const weir_listen_opts *opts)
 {
     struct io_listen_opts how = { .backlog = opts->backlog ? (int)opts->backlog : ACCEPT_BACKLOG,
                                   .reuse_port = opts->reuse_port };
@@ -71,8 +70,10 @@ static void accept_done(struct io_op *op)
 static int accept_once(weir_listener *self)
 {
     struct io_op op = { .file = &self->file, .kind = IO_ACCEPT, .done = accept_done };
-    struct accept_wait wait = { .wait = { .abandon = accept_abandon, .what = "accept",
-                                          .object = self, .ends_at_stop = true },
+    struct accept_wait wait = { .wait = { .abandon = accept_abandon,
+                                          .what = "accept",
+                                          .object = self,
+                                          .ends_at_stop = true },
                                 .op = &op };
     int rc;
 

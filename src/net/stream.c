@@ -103,8 +103,7 @@ static void place_abandon(struct wait *wait, int code)
 
 int stream_wait(struct wait **place, const char *what, const void *stream)
 {
-    struct place_wait self = { .wait = { .abandon = place_abandon, .what = what,
-                                         .object = stream },
+    struct place_wait self = { .wait = { .abandon = place_abandon, .what = what, .object = stream },
                                .place = place };
     int rc = rt_check();
 

@@ -17,7 +17,8 @@ int tcp_connect(struct io_file *file, const struct sockaddr *addr, socklen_t add
 {
     struct loop *loop = loop_self();
     const struct io_ops *io;
-    struct io_op op = { .file = file, .kind = IO_CONNECT,
+    struct io_op op = { .file = file,
+                        .kind = IO_CONNECT,
                         .connect = { .addr = addr, .addr_len = addr_len } };
     int rc = rt_check(), fd;
 

@@ -12,7 +12,8 @@ static weir_breaker *breaker_of(uint32_t cooldown_ms, uint32_t probe_ms)
     weir_breaker *b;
 
     CHECK_INT(weir_breaker_new(&b, .name = "users", .failures = 3, .cooldown_ms = cooldown_ms,
-                               .probe_ms = probe_ms), 0);
+                               .probe_ms = probe_ms),
+              0);
     return b;
 }
 

@@ -361,8 +361,7 @@ static int sweep_pool(void *arg)
     WEIR_SCOPE(s) {
         sweep_at(s);
         for (int i = 0; i < 6; i++)
-            weir_go(s, acquire_and_release, pool,
-                    .needs = i % 2 ? weir_pool_permits(pool) : NULL);
+            weir_go(s, acquire_and_release, pool, .needs = i % 2 ? weir_pool_permits(pool) : NULL);
         CHECK(weir_join(s) == (sweep_hit() ? -ECANCELED : 0) || sweep_hit());
         sweep_over();
     }

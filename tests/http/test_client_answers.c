@@ -37,19 +37,36 @@ static void run_row(const struct row *row, const char *method)
 static const struct row good[] = {
     { { .text = OK "Content-Length: 5\r\n\r\nhello" }, 0, "hello", true },
     { { .text = OK "Content-Length: 0\r\n\r\n" }, 0, "", true },
-    { { .text = OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n" }, 0,
-      "hello world", true },
+    { { .text = OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n" },
+      0,
+      "hello world",
+      true },
     { { .text = OK "Transfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\n\r\n" }, 0, "", true },
     { { .text = "HTTP/1.1 204 No Content\r\n\r\n" }, 0, "", true },
     { { .text = "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n" }, 0, "", true },
     { { .text = "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy" }, 0, "busy", true },
     { { .text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n" OK
-        "Content-Length: 2\r\n\r\nok" }, 0, "ok", true },
-    { { .text = OK "Connection: close\r\nContent-Length: 2\r\n\r\nok", .after = THEN_CLOSE }, 0, "ok", false },
-    { { .text = OK "Connection: close\r\nContent-Length: 2\r\n\r\nok", .after = THEN_HANG }, 0, "ok", false },
-    { { .text = OK "Connection: close\r\n\r\nto the end", .after = THEN_CLOSE }, 0, "to the end", false },
+                "Content-Length: 2\r\n\r\nok" },
+      0,
+      "ok",
+      true },
+    { { .text = OK "Connection: close\r\nContent-Length: 2\r\n\r\nok", .after = THEN_CLOSE },
+      0,
+      "ok",
+      false },
+    { { .text = OK "Connection: close\r\nContent-Length: 2\r\n\r\nok", .after = THEN_HANG },
+      0,
+      "ok",
+      false },
+    { { .text = OK "Connection: close\r\n\r\nto the end", .after = THEN_CLOSE },
+      0,
+      "to the end",
+      false },
     { { .text = OK "\r\nto the end", .after = THEN_CLOSE }, 0, "to the end", false },
-    { { .text = "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", .after = THEN_CLOSE }, 0, "ok", false },
+    { { .text = "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", .after = THEN_CLOSE },
+      0,
+      "ok",
+      false },
     { { .text = "HTTP/1.0 200 OK\r\n\r\nold", .after = THEN_CLOSE }, 0, "old", false },
     /* A byte too many belongs to nobody. */
     { { .text = OK "Content-Length: 2\r\n\r\nokHTTP/1.1" }, 0, "ok", false },
@@ -88,30 +105,61 @@ TASK_TEST(answers_to_head_have_no_body)
 static const struct row bad[] = {
     { { .text = "", .after = THEN_CLOSE }, WEIR_ETRUNCATED, "closed without an answer", false },
     { { .text = "", .after = THEN_RESET }, -ECONNRESET, "waiting for the answer", false },
-    { { .text = "HTTP/1.1 2", .after = THEN_CLOSE }, WEIR_ETRUNCATED, "in the middle of the answer's head", false },
+    { { .text = "HTTP/1.1 2", .after = THEN_CLOSE },
+      WEIR_ETRUNCATED,
+      "in the middle of the answer's head",
+      false },
     { { .text = "HTTP/1.1 2", .after = THEN_RESET }, -ECONNRESET, "waiting for the answer", false },
-    { { .text = "HTTP/1.1 100 Continue\r\n\r\n", .after = THEN_CLOSE }, WEIR_ETRUNCATED, "middle of", false },
-    { { .text = OK "Content-Length: 10\r\n\r\nhalf", .after = THEN_CLOSE }, WEIR_ETRUNCATED,
-      "in the middle of the answer's body", false },
-    { { .text = OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhel", .after = THEN_CLOSE }, WEIR_ETRUNCATED,
-      "in the middle of the answer's body", false },
-    { { .text = OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", .after = THEN_CLOSE }, WEIR_ETRUNCATED,
-      "in the middle of the answer's body", false },
+    { { .text = "HTTP/1.1 100 Continue\r\n\r\n", .after = THEN_CLOSE },
+      WEIR_ETRUNCATED,
+      "middle of",
+      false },
+    { { .text = OK "Content-Length: 10\r\n\r\nhalf", .after = THEN_CLOSE },
+      WEIR_ETRUNCATED,
+      "in the middle of the answer's body",
+      false },
+    { { .text = OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhel", .after = THEN_CLOSE },
+      WEIR_ETRUNCATED,
+      "in the middle of the answer's body",
+      false },
+    { { .text = OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", .after = THEN_CLOSE },
+      WEIR_ETRUNCATED,
+      "in the middle of the answer's body",
+      false },
     { { .text = "SSH-2.0-OpenSSH_9.2\r\n", .after = THEN_HANG }, WEIR_EHEAD, "RFC 9112", false },
     { { .text = "HTTP/2 200 OK\r\n\r\n", .after = THEN_HANG }, WEIR_EHEAD, "RFC 9112", false },
     { { .text = "\0\0\0\1", .after = THEN_HANG, .len = 4 }, WEIR_EHEAD, "RFC 9112", false },
-    { { .text = OK "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx", .after = THEN_HANG }, WEIR_EHEAD,
-      "Content-Length", false },
-    { { .text = OK "Content-Length: +5\r\n\r\nhello", .after = THEN_HANG }, WEIR_EHEAD, "Content-Length", false },
-    { { .text = OK "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", .after = THEN_HANG },
-      WEIR_EHEAD, "RFC 9112", false },
-    { { .text = OK "Folded: a\r\n b\r\nContent-Length: 0\r\n\r\n", .after = THEN_HANG }, WEIR_EHEAD, "RFC", false },
-    { { .text = OK "Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n", .after = THEN_HANG }, WEIR_EBODY,
-      "chunk", false },
-    { { .text = OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX", .after = THEN_HANG }, WEIR_EBODY, "chunk",
+    { { .text = OK "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx", .after = THEN_HANG },
+      WEIR_EHEAD,
+      "Content-Length",
+      false },
+    { { .text = OK "Content-Length: +5\r\n\r\nhello", .after = THEN_HANG },
+      WEIR_EHEAD,
+      "Content-Length",
+      false },
+    { { .text = OK "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        .after = THEN_HANG },
+      WEIR_EHEAD,
+      "RFC 9112",
+      false },
+    { { .text = OK "Folded: a\r\n b\r\nContent-Length: 0\r\n\r\n", .after = THEN_HANG },
+      WEIR_EHEAD,
+      "RFC",
+      false },
+    { { .text = OK "Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+        .after = THEN_HANG },
+      WEIR_EBODY,
+      "chunk",
+      false },
+    { { .text = OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX", .after = THEN_HANG },
+      WEIR_EBODY,
+      "chunk",
       false },
     { { .text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
-        .after = THEN_HANG }, WEIR_EHEAD, "without being asked", false },
+        .after = THEN_HANG },
+      WEIR_EHEAD,
+      "without being asked",
+      false },
 };
 
 TASK_TEST(bad_answers)
@@ -162,8 +210,12 @@ TASK_TEST(heads_up_to_32_kib_and_not_over)
         for (size_t piece = 0; piece <= 7000; piece += 7000) {
             char *text = large_head(sizes[i]);
             bool fits = strlen(text) - 2 <= 32768;
-            struct row row = { { .text = text, .after = fits ? THEN_KEEP : THEN_HANG, .piece = piece },
-                               fits ? 0 : WEIR_EHEADSIZE, fits ? "ok" : "limit", fits };
+            struct row row = {
+                { .text = text, .after = fits ? THEN_KEEP : THEN_HANG, .piece = piece },
+                fits ? 0 : WEIR_EHEADSIZE,
+                fits ? "ok" : "limit",
+                fits
+            };
 
             run_row(&row, NULL);
             free(text);
@@ -200,7 +252,9 @@ TASK_TEST(large_bodies_are_whole)
         run_row(&row, NULL);
         free(text);
         text = much_text(OK "\r\n", sizes[i]);
-        row = (struct row){ { .text = text, .after = THEN_CLOSE }, 0, text + strlen(OK) + 2, false };
+        row = (struct row){
+            { .text = text, .after = THEN_CLOSE }, 0, text + strlen(OK) + 2, false
+        };
         run_row(&row, NULL);
         free(text);
     }
@@ -209,9 +263,8 @@ TASK_TEST(large_bodies_are_whole)
 
 TASK_TEST(a_body_over_the_limit_is_refused_by_its_announcement)
 {
-    static const struct answer announced[] = {
-        { .text = OK "Content-Length: 1000001\r\n\r\nx", .after = THEN_HANG }
-    };
+    static const struct answer announced[] = { { .text = OK "Content-Length: 1000001\r\n\r\nx",
+                                                 .after = THEN_HANG } };
     SERVER(server, announced);
     weir_response r;
 

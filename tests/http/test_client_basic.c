@@ -22,8 +22,10 @@ static void echo_heads(struct peer_conn *conn)
     while (peer_head(conn)) {
         char head[128];
 
-        snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Conn: %d\r\n"
-                                     "Content-Length: %zu\r\n\r\n", conn->index, conn->len);
+        snprintf(head, sizeof(head),
+                 "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Conn: %d\r\n"
+                 "Content-Length: %zu\r\n\r\n",
+                 conn->index, conn->len);
         if (!peer_send(conn, head) || !peer_send_bytes(conn, conn->text, conn->len))
             return;
     }
@@ -43,8 +45,10 @@ TASK_TEST(a_get_sends_what_it_should_and_the_connection_is_kept)
     CHECK_INT(r.content_length, r.body.len);
     CHECK_STR(weir_response_header(&r, "x-conn"), "0");
     CHECK(weir_response_header(&r, "nothing").ptr == NULL);
-    snprintf(wanted, sizeof(wanted), "GET /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-                                     "User-Agent: weir/" WEIR_VERSION "\r\n\r\n", port);
+    snprintf(wanted, sizeof(wanted),
+             "GET /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
+             "User-Agent: weir/" WEIR_VERSION "\r\n\r\n",
+             port);
     CHECK_TEXT(r.body.ptr, wanted);
     for (int i = 0; i < 5; i++) {
         CHECK_INT(weir_fetch(url_of(port, i % 2 ? "" : "?x"), &r), 0);
@@ -118,7 +122,8 @@ TASK_TEST(bodies_arrive_as_they_are)
         body[i] = (char)('a' + i % 26);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         CHECK_INT(weir_fetch(url_of(port, "/"), &r, .body = weir_str_from(body, sizes[i]),
-                             .body_type = "text/plain"), 0);
+                             .body_type = "text/plain"),
+                  0);
         CHECK(weir_str_eq(r.body, weir_str_from(body, sizes[i])));
     }
     CHECK_INT(peer_connections(peer), 1);
@@ -153,10 +158,11 @@ TASK_TEST(the_context_and_the_deadline_go_along)
         at = strstr(head, "\r\nWeir-Deadline-Ms: ");
         left = at ? strtoul(at + 20, NULL, 10) : 0;
         CHECK(left > 3000 && left <= 5000);
-        head = SENT(port, .headers = (weir_http_field[]){
-                              { WEIR_S("x-request-id"), WEIR_S("mine") },
-                              { WEIR_S("Weir-Deadline-Ms"), WEIR_S("7") },
-                              { WEIR_S("User-Agent"), WEIR_S("me") }, { { 0 }, { 0 } } });
+        head = SENT(port,
+                    .headers = (weir_http_field[]){ { WEIR_S("x-request-id"), WEIR_S("mine") },
+                                                    { WEIR_S("Weir-Deadline-Ms"), WEIR_S("7") },
+                                                    { WEIR_S("User-Agent"), WEIR_S("me") },
+                                                    { { 0 }, { 0 } } });
         CHECK(says(head, "x-request-id: mine\r\n") && !says(head, "id-42"));
         CHECK(says(head, "Weir-Deadline-Ms: 7\r\n") && !says(head, "User-Agent: weir"));
     }
@@ -167,14 +173,20 @@ TASK_TEST(the_context_and_the_deadline_go_along)
 TASK_TEST(what_could_split_or_frame_a_request_is_refused)
 {
     static const weir_http_field rows[] = {
-        { { "A", 1 }, { "b\r\nC: d", 7 } }, { { "A", 1 }, { "b\0c", 3 } },
-        { { "A", 1 }, { "b\n", 2 } },       { { "A b", 3 }, { "c", 1 } },
-        { { "A:", 2 }, { "c", 1 } },        { { "A\r\nB", 4 }, { "c", 1 } },
-        { { "Host", 4 }, { "x", 1 } },      { { "content-length", 14 }, { "5", 1 } },
+        { { "A", 1 }, { "b\r\nC: d", 7 } },
+        { { "A", 1 }, { "b\0c", 3 } },
+        { { "A", 1 }, { "b\n", 2 } },
+        { { "A b", 3 }, { "c", 1 } },
+        { { "A:", 2 }, { "c", 1 } },
+        { { "A\r\nB", 4 }, { "c", 1 } },
+        { { "Host", 4 }, { "x", 1 } },
+        { { "content-length", 14 }, { "5", 1 } },
         { { "Transfer-Encoding", 17 }, { "chunked", 7 } },
         { { "Connection", 10 }, { "close", 5 } },
-        { { "Upgrade", 7 }, { "h2c", 3 } }, { { "Expect", 6 }, { "100-continue", 12 } },
-        { { "TE", 2 }, { "trailers", 8 } }, { { "Trailer", 7 }, { "x", 1 } },
+        { { "Upgrade", 7 }, { "h2c", 3 } },
+        { { "Expect", 6 }, { "100-continue", 12 } },
+        { { "TE", 2 }, { "trailers", 8 } },
+        { { "Trailer", 7 }, { "x", 1 } },
     };
     static const struct answer list[] = { { .text = "" } };
     SERVER(server, list);
@@ -189,9 +201,11 @@ TASK_TEST(what_could_split_or_frame_a_request_is_refused)
         check_said("GET http://");
     }
     memset(large, 'a', sizeof(large));
-    CHECK_INT(FETCH(server, "/", &r, .headers = (weir_http_field[]){
-                  { WEIR_S("A"), weir_str_from(large, sizeof(large)) }, { { 0 }, { 0 } } }),
-              WEIR_EHEADSIZE);
+    CHECK_INT(
+        FETCH(server, "/", &r,
+              .headers = (weir_http_field[]){ { WEIR_S("A"), weir_str_from(large, sizeof(large)) },
+                                              { { 0 }, { 0 } } }),
+        WEIR_EHEADSIZE);
     CHECK_INT(FETCH(server, "/", &r, .method = "GET / HTTP/1.1\r\nX:"), -EINVAL);
     CHECK_INT(FETCH(server, "/", &r, .method = "CONNECT"), -EINVAL);
     CHECK_INT(FETCH(server, "/a b", &r), -EINVAL);
@@ -258,8 +272,9 @@ static int count_hosts(void *arg)
     (void)arg;
     CHECK_INT(weir_client_new(&client), 0);
     for (unsigned i = 0; i < 1024; i++)
-        CHECK_INT(weir_client_pool(client, weir_format("http://127.0.%u.%u/", i / 250, i % 250),
-                                   &pool), 0);
+        CHECK_INT(
+            weir_client_pool(client, weir_format("http://127.0.%u.%u/", i / 250, i % 250), &pool),
+            0);
     rc = weir_client_pool(client, WEIR_S("http://127.9.9.9/"), &pool);
     CHECK_INT(rc, WEIR_EFULL);
     CHECK_INT(weir_client_pool(client, WEIR_S("http://127.0.0.7/"), &pool), 0);

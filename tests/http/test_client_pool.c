@@ -35,8 +35,12 @@ static const struct replay replays[] = {
     { "GET", { .text = "H", .after = THEN_CLOSE }, { .text = OK }, WEIR_ETRUNCATED, 2, 1 },
     { "GET", { .text = "H", .after = THEN_RESET }, { .text = OK }, -ECONNRESET, 2, 1 },
     /* Not twice. */
-    { "GET", { .text = "", .after = THEN_CLOSE }, { .text = "", .after = THEN_CLOSE },
-      WEIR_ETRUNCATED, 3, 2 },
+    { "GET",
+      { .text = "", .after = THEN_CLOSE },
+      { .text = "", .after = THEN_CLOSE },
+      WEIR_ETRUNCATED,
+      3,
+      2 },
 };
 
 TASK_TEST(a_dead_connection_is_replaced_once_where_that_is_safe)
@@ -84,6 +88,7 @@ static void answer_twice(struct peer_conn *conn)
         peer_send(conn, OK);
         if (conn->index == 0 && peer_wait_go(conn))
             peer_send(conn, OK); /* a second answer to one request */
+        peer_note(conn);
     }
 }
 
@@ -99,7 +104,9 @@ static void idle_is_checked(peer_script *script)
     CHECK_INT(weir_client_pool(server.client, server_url(&server, "/"), &server.pool), 0);
     CHECK_INT(FETCH(server, "/", &r), 0);
     peer_go(server.peer);
-    CHECK_INT(weir_sleep_ms(50), 0);
+    while (peer_notes(server.peer) == 0)
+        CHECK_INT(weir_sleep_ms(1), 0);
+    CHECK_INT(weir_sleep_ms(2), 0); /* the loop has seen it */
     CHECK_INT(FETCH(server, "/", &r, .method = "POST"), 0);
     CHECK_INT(peer_connections(server.peer), 2);
     CHECK_INT(peer_heads(server.peer), 2);
@@ -134,8 +141,7 @@ TASK_TEST(many_calls_share_few_connections)
     (void)arg;
     WEIR_SCOPE(s, .timeout_ms = 10000) {
         for (int i = 0; i < 100; i++)
-            weir_go(s, fetch_one, &server,
-                    .needs = i % 2 ? weir_pool_permits(server.pool) : NULL);
+            weir_go(s, fetch_one, &server, .needs = i % 2 ? weir_pool_permits(server.pool) : NULL);
         CHECK_INT(weir_join(s), 0);
     }
     CHECK(peer_connections(server.peer) <= 3);

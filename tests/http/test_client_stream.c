@@ -28,7 +28,8 @@ static void check_body(weir_request *req, const char *wanted)
 TASK_TEST(a_body_is_read_in_pieces_and_the_connection_kept)
 {
     static const struct answer list[] = {
-        { .text = OK "Transfer-Encoding: chunked\r\nX-A: b\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+        { .text = OK
+          "Transfer-Encoding: chunked\r\nX-A: b\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
           .piece = 3 },
         { .text = OK "Content-Length: 5\r\n\r\nhello" },
     };
@@ -71,7 +72,8 @@ static void echo_upload(struct peer_conn *conn)
         } else {
             while (!strstr(conn->text, "\r\n0\r\n\r\n"))
                 if (!peer_body(conn, (size_t)(conn->text + conn->len -
-                                              (strstr(conn->text, "\r\n\r\n") + 4)) + 1))
+                                              (strstr(conn->text, "\r\n\r\n") + 4)) +
+                                         1))
                     return;
         }
         body = strstr(conn->text, "\r\n\r\n") + 4;

@@ -37,8 +37,14 @@ static bool take_upload(struct peer_conn *conn)
 static void slow_server(struct peer_conn *conn)
 {
     static const char *const pieces[] = {
-        "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 20", "0 OK\r\nTransfer-Enc",
-        "oding: chunked\r\n\r\n", "5\r\nhel", "lo\r\n", "0\r\n", "\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 20",
+        "0 OK\r\nTransfer-Enc",
+        "oding: chunked\r\n\r\n",
+        "5\r\nhel",
+        "lo\r\n",
+        "0\r\n",
+        "\r\n",
     };
 
     while (peer_head(conn)) {

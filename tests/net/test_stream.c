@@ -22,14 +22,20 @@ struct ends {
 
 static int accept_one(void *arg)
 {
-    struct { weir_listener *listener; weir_stream *stream; } *a = arg;
+    struct {
+        weir_listener *listener;
+        weir_stream *stream;
+    } *a = arg;
 
     return weir_accept(a->listener, &a->stream);
 }
 
 static void open_tcp(struct ends *ends)
 {
-    struct { weir_listener *listener; weir_stream *stream; } a = { 0 };
+    struct {
+        weir_listener *listener;
+        weir_stream *stream;
+    } a = { 0 };
 
     CHECK_INT(weir_listen("127.0.0.1:0", &a.listener), 0);
     WEIR_SCOPE(s) {

@@ -332,10 +332,8 @@ static void streams_are_swept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sleep_and_join_are_swept),
-        cmocka_unit_test(channels_are_swept),
-        cmocka_unit_test(locks_are_swept),
-        cmocka_unit_test(blocking_calls_are_swept),
+        cmocka_unit_test(sleep_and_join_are_swept), cmocka_unit_test(channels_are_swept),
+        cmocka_unit_test(locks_are_swept),          cmocka_unit_test(blocking_calls_are_swept),
         cmocka_unit_test(streams_are_swept),
     };
 

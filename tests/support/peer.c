@@ -26,7 +26,7 @@ struct peer {
     pthread_t threads[PEER_CONNS_MAX];
     int count;
     bool stopping;
-    atomic_int heads;
+    atomic_int heads, notes;
     sem_t go;
 };
 
@@ -55,6 +55,7 @@ static void *conn_thread(void *arg)
 
     conn->peer->script(conn);
     close_conn(conn);
+    peer_note(conn);
     return NULL;
 }
 
@@ -165,6 +166,11 @@ int peer_heads(struct peer *peer)
     return atomic_load(&peer->heads);
 }
 
+int peer_notes(struct peer *peer)
+{
+    return atomic_load(&peer->notes);
+}
+
 uint16_t peer_dead_port(void)
 {
     uint16_t port;
@@ -255,6 +261,11 @@ void peer_reset(struct peer_conn *conn)
 
     setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     close_conn(conn);
+}
+
+void peer_note(struct peer_conn *conn)
+{
+    atomic_fetch_add(&conn->peer->notes, 1);
 }
 
 bool peer_wait_go(struct peer_conn *conn)

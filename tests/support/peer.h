@@ -32,6 +32,8 @@ void peer_stop(struct peer *peer);
 /* Connections accepted so far, and requests whose heads were read. */
 int peer_connections(struct peer *peer);
 int peer_heads(struct peer *peer);
+/* What scripts have noted: peer_note(), and each script's end. */
+int peer_notes(struct peer *peer);
 /* A port on which nobody listens. */
 uint16_t peer_dead_port(void);
 
@@ -46,6 +48,7 @@ bool peer_send_bytes(struct peer_conn *conn, const void *data, size_t len);
 bool peer_wait_end(struct peer_conn *conn);
 /* Close with a reset. */
 void peer_reset(struct peer_conn *conn);
+void peer_note(struct peer_conn *conn);
 /* Wait until the test calls peer_go(), once for each; or the end. */
 bool peer_wait_go(struct peer_conn *conn);
 void peer_go(struct peer *peer);

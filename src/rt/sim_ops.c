@@ -233,13 +233,15 @@ static void sim_cancel(struct loop *loop, struct io_op *op)
     attach = attach_of(loop, op->file);
     *slot_of(op) = NULL;
     op->cancelled = true;
-    if (!sim_chance(sim, sim->opts.race) || !try_op(loop, attach->fd, op)) {
+    /* Another loop may have closed a listening descriptor meanwhile. */
+    if (!attach || !sim_chance(sim, sim->opts.race) || !try_op(loop, attach->fd, op)) {
         op->res = -ECANCELED;
         if (op->kind == IO_SEND && op->send.moved > 0)
             op->res = op->send.moved > INT32_MAX ? INT32_MAX : (int)op->send.moved;
     }
     list_push(&own_of(loop)->ended, &op->link);
-    pass_on(sim, attach->fd);
+    if (attach)
+        pass_on(sim, attach->fd);
 }
 
 static void retry(struct loop *loop, struct sim_attach *attach, struct io_op *op)

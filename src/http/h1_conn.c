@@ -116,6 +116,10 @@ void h1_abort(struct h1_conn *c)
 
     if (c->state == H1_CLOSED)
         return;
+    /* RFC 9112, section 8: an answer that ends with the connection has no other
+     * mark of being cut short. */
+    if (c->flags & H1_RESET)
+        loop_io(loop)->reset(loop, &c->file);
     lose_exchange(c);
     c->state = H1_CLOSED;
     timer_clear(loop, &c->timer);
@@ -165,16 +169,6 @@ void h1_finish(struct h1_conn *c, unsigned flags)
     h1_flush_soon(c);
 }
 
-/* A peer that may not know that it was cut short is told by a reset: RFC 9112,
- * section 8, an answer that ends with the connection has no other mark. */
-static void reset_at_close(struct h1_conn *c)
-{
-    struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
-    if (c->file.fd >= 0)
-        setsockopt(c->file.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-}
-
 /* ---- output ---------------------------------------------------------------------------------- */
 
 /* A send waits for the peer: it must take something in time. */
@@ -199,12 +193,10 @@ static void output_empty(struct h1_conn *c)
     if (w->x)
         exchange_output_moved(w->x);
     if (c->state == H1_LAST) {
-        if (c->flags & H1_RESET) {
-            reset_at_close(c);
+        if (c->flags & H1_RESET)
             h1_abort(c);
-        } else {
+        else
             conn_linger(c);
-        }
     } else if (c->state == H1_IDLE && !w->in) {
         work_give(c);
     } else {
@@ -230,7 +222,9 @@ static void flush(struct deferred *work)
 
     count_output(c);
     if (rc < 0) {
-        h1_abort(c);
+        /* What a handler has given up itself is no news to it: it ends first. */
+        if (c->state != H1_SERVE || !(c->flags & H1_RESET))
+            h1_abort(c);
         return;
     }
     if (rc == 0)
@@ -318,6 +312,7 @@ static void received_end(struct h1_conn *c)
     switch (c->state) {
     case H1_SERVE: h1_peer_gone(c, false); break;
     case H1_HEAD: h1_head_cut_short(c); break;
+    case H1_DRAIN: h1_body_given_up(c); break;
     case H1_LAST: break;
     case H1_IDLE:
         if (c->work) { /* answers are on their way, or requests waiting for that */
@@ -408,7 +403,7 @@ static void input_late(struct h1_conn *c)
         if (exchange_body_keeps_pace(c->work->x, &next_ns))
             c->deadline_ns = next_ns;
         break;
-    case H1_DRAIN: h1_body_timed_out(c); break;
+    case H1_DRAIN: h1_body_given_up(c); break;
     default: break;
     }
 }
@@ -425,7 +420,7 @@ static void output_late(struct h1_conn *c)
         watch_stall(c);
         return;
     }
-    reset_at_close(c);
+    c->flags |= H1_RESET;
     h1_abort(c);
 }
 

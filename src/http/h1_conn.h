@@ -94,7 +94,7 @@ void h1_discard(struct h1_conn *c);
 void h1_head_timed_out(struct h1_conn *c);
 void h1_head_cut_short(struct h1_conn *c);
 /* In DRAIN. */
-void h1_body_timed_out(struct h1_conn *c);
+void h1_body_given_up(struct h1_conn *c);
 /* The peer has gone (whole), or closed its half. */
 void h1_peer_gone(struct h1_conn *c, bool whole);
 

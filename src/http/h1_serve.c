@@ -168,12 +168,15 @@ void h1_discard(struct h1_conn *c)
     if (rc > 0) {
         next_request(c);
         h1_go_on(c);
-    } else if (rc < 0) {
-        let_go(c);
-        h1_finish(c, H1_MUST_LINGER);
-    } else if (c->flags & H1_SAW_END) {
-        h1_abort(c);
+    } else if (rc < 0 || c->flags & H1_SAW_END) {
+        h1_body_given_up(c);
     }
+}
+
+void h1_body_given_up(struct h1_conn *c)
+{
+    let_go(c);
+    h1_finish(c, H1_MUST_LINGER);
 }
 
 /* ---- handlers ---------------------------------------------------------------------------------- */
@@ -330,12 +333,6 @@ void h1_head_cut_short(struct h1_conn *c)
 {
     let_go(c);
     h1_finish(c, 0);
-}
-
-void h1_body_timed_out(struct h1_conn *c)
-{
-    let_go(c);
-    h1_finish(c, H1_MUST_LINGER);
 }
 
 /* ---- input -------------------------------------------------------------------------------------- */

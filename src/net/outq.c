@@ -229,7 +229,7 @@ int outq_flush(struct outq *q, struct loop *loop)
 {
     if (q->op.pending)
         return 1;
-    while (q->bytes > 0) {
+    while (q->bytes > 0 && !q->failed) {
         unsigned count = 0;
 
         for (struct out_seg *seg = q->first; seg && count < OUTQ_VECTORS; seg = seg->next)

@@ -49,8 +49,16 @@ static int sleeper(weir_exchange *x)
     return rc < 0 ? rc : hello(x);
 }
 
+static int big(weir_exchange *x)
+{
+    static char block[8u << 20];
+
+    return weir_reply(x, 200, "text/plain", weir_str_from(block, sizeof block));
+}
+
 static const struct served_route routes[] = {
     { .path = "/", .handler = hello },
+    { .path = "/big", .handler = big, .timeout_ms = 100 },
     { .path = "/whole", .handler = whole },
     { .path = "/slow", .handler = slow_whole },
     { .path = "/streaming", .handler = whole, .streaming = true },
@@ -298,6 +306,31 @@ static void a_deadline_for_all_handlers(void **state)
     served_done(&s);
 }
 
+/* In the middle of its answer: the client sees that it is cut short, the log why. */
+static int deadline_in_answer_client(struct served *s)
+{
+    struct peer peer;
+
+    CHECK(s, peer_open(s, &peer) == 0);
+    CHECK(s, peer_say(&peer, "GET /big HTTP/1.1\r\nHost: t\r\n\r\n") == 0);
+    CHECK(s, served_await(s, one_in_flight));
+    CHECK(s, served_await(s, nothing_left));
+    CHECK(s, peer_until_end(&peer) == -ECONNRESET);
+    CHECK(s, served_log_count(s, "ETIMEDOUT") == 1);
+    CHECK(s, served_log_count(s, "ERROR GET /big 200") == 1);
+    peer_close(&peer);
+    return 0;
+}
+
+static void a_deadline_within_an_answer(void **state)
+{
+    struct served s = { .routes = routes, .client = deadline_in_answer_client };
+
+    (void)state;
+    served_run(&s);
+    served_done(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +340,7 @@ int main(void)
         cmocka_unit_test(a_slow_handler_is_not_the_clients_fault),
         cmocka_unit_test(a_client_that_reads_nothing_is_cut),
         cmocka_unit_test(a_deadline_for_all_handlers),
+        cmocka_unit_test(a_deadline_within_an_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* The slow paths of arenas; see arena.h.
  *
- * A chunk is a header and its memory. Chunks of ARENA_CHUNK_BYTES go to the pool
- * when their arena is reset, others to the heap. Chunks kept in the pool stay
+ * A chunk is a header and its memory. Chunks of ARENA_CHUNK_BYTES and of
+ * ARENA_BIG_BYTES go to the pool when their arena is reset, others to the heap. Chunks kept in the pool stay
  * counted in the budget: they are memory of the process.
  *
  * Invariants: at and end are multiples of 16 apart and both NULL or both in one
@@ -47,27 +47,55 @@ static void chunk_free(struct arena_chunk *chunk)
     budget_give(BUDGET_ARENA, bytes);
 }
 
-static struct arena_chunk *pool_take(struct arena_pool *pool)
+/* One of the pool's two lists. */
+struct pool_list {
+    struct arena_chunk **free;
+    unsigned *count, *low;
+};
+
+static struct pool_list pool_list(struct arena_pool *pool, size_t bytes)
 {
-    struct arena_chunk *chunk = pool ? pool->free : NULL;
+    if (bytes == ARENA_CHUNK_BYTES)
+        return (struct pool_list){ &pool->free, &pool->free_count, &pool->free_low };
+    return (struct pool_list){ &pool->free_big, &pool->big_count, &pool->big_low };
+}
+
+static struct arena_chunk *list_take(struct pool_list list)
+{
+    struct arena_chunk *chunk = *list.free;
 
     if (!chunk)
-        return chunk_new(ARENA_CHUNK_BYTES);
-    pool->free = chunk->next;
-    pool->free_count--;
+        return NULL;
+    *list.free = chunk->next;
+    if (--*list.count < *list.low)
+        *list.low = *list.count;
     return chunk;
+}
+
+static struct arena_chunk *pool_take(struct arena_pool *pool, size_t bytes)
+{
+    struct arena_chunk *chunk = pool ? list_take(pool_list(pool, bytes)) : NULL;
+
+    return chunk ? chunk : chunk_new(bytes);
 }
 
 static void pool_give(struct arena_pool *pool, struct arena_chunk *chunk)
 {
-    if (!pool || chunk->bytes != ARENA_CHUNK_BYTES || pool->free_count >= pool->free_max) {
+    struct pool_list list;
+
+    if (!pool || (chunk->bytes != ARENA_CHUNK_BYTES && chunk->bytes != ARENA_BIG_BYTES)) {
+        chunk_free(chunk);
+        return;
+    }
+    list = pool_list(pool, chunk->bytes);
+    if (*list.count >= pool->free_max) {
         chunk_free(chunk);
         return;
     }
     poison_memory(chunk + 1, chunk->bytes - sizeof *chunk);
-    chunk->next = pool->free;
-    pool->free = chunk;
-    pool->free_count++;
+    chunk->next = *list.free;
+    *list.free = chunk;
+    ++*list.count;
 }
 
 void arena_pool_init(struct arena_pool *pool, unsigned free_max)
@@ -75,17 +103,25 @@ void arena_pool_init(struct arena_pool *pool, unsigned free_max)
     *pool = (struct arena_pool){ .free_max = free_max };
 }
 
+static void list_trim(struct pool_list list, unsigned surplus)
+{
+    while (surplus-- > 0)
+        chunk_free(list_take(list));
+    *list.low = *list.count;
+}
+
+void arena_pool_trim(struct arena_pool *pool)
+{
+    list_trim(pool_list(pool, ARENA_CHUNK_BYTES), (pool->free_low + 1) / 2);
+    list_trim(pool_list(pool, ARENA_BIG_BYTES), (pool->big_low + 1) / 2);
+}
+
 void arena_pool_done(struct arena_pool *pool)
 {
     if (!pool)
         return;
-    while (pool->free) {
-        struct arena_chunk *chunk = pool->free;
-
-        pool->free = chunk->next;
-        chunk_free(chunk);
-    }
-    pool->free_count = 0;
+    list_trim(pool_list(pool, ARENA_CHUNK_BYTES), pool->free_count);
+    list_trim(pool_list(pool, ARENA_BIG_BYTES), pool->big_count);
 }
 
 void arena_init(struct arena *arena, struct arena_pool *pool)
@@ -112,10 +148,12 @@ static void *alloc_large(struct arena *arena, size_t bytes)
 {
     const size_t extra = sizeof(struct arena_chunk) + ARENA_ALIGN + ARENA_GAP;
     struct arena_chunk *chunk;
+    size_t whole;
 
     if (bytes > SIZE_MAX - extra)
         return NULL;
-    chunk = chunk_new((bytes + extra - 1) & ~(size_t)(ARENA_ALIGN - 1));
+    whole = (bytes + extra - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    chunk = whole <= ARENA_BIG_BYTES ? pool_take(arena->pool, ARENA_BIG_BYTES) : chunk_new(whole);
     if (!chunk)
         return NULL;
     chunk->next = arena->chunks;
@@ -132,7 +170,7 @@ void *arena_alloc_slow(struct arena *arena, size_t bytes)
     if (bytes > ARENA_CHUNK_BYTES / 4)
         return alloc_large(arena, bytes);
     if ((size_t)(arena->end - arena->at) < bytes + ARENA_GAP) {
-        chunk = pool_take(arena->pool);
+        chunk = pool_take(arena->pool, ARENA_CHUNK_BYTES);
         if (!chunk)
             return NULL;
         chunk->next = arena->chunks;

@@ -2,8 +2,8 @@
  *
  * Chunks of 4 KiB come from a pool that each loop owns and go back to it; what
  * does not fit the current chunk and is larger than a quarter of one gets a
- * chunk of its own from the heap. A warm exchange so never reaches the heap. An
- * arena at rest holds nothing.
+ * chunk of its own, of 16 KiB out of the same pool if that does, else from the
+ * heap. A warm exchange so never reaches the heap. An arena at rest holds nothing.
  *
  * Thread: an arena and its pool belong to one thread at a time. */
 #ifndef BASE_ARENA_H
@@ -17,6 +17,7 @@
 #include "base/poison.h"
 
 #define ARENA_CHUNK_BYTES 4096
+#define ARENA_BIG_BYTES 16384
 #define ARENA_ALIGN 16
 /* Under AddressSanitizer, bytes behind each block that nobody may touch. */
 #define ARENA_GAP (POISON_ON ? ARENA_ALIGN : 0)
@@ -24,8 +25,10 @@
 struct arena_chunk;
 
 struct arena_pool {
-    struct arena_chunk *free;
-    unsigned free_count, free_max; /* chunks kept for reuse */
+    struct arena_chunk *free, *free_big;
+    unsigned free_count, free_max; /* chunks kept for reuse, of each size */
+    unsigned big_count;
+    unsigned free_low, big_low; /* fewest since the last trim: not needed meanwhile */
 };
 
 struct arena {
@@ -37,6 +40,9 @@ struct arena {
 void arena_pool_init(struct arena_pool *pool, unsigned free_max);
 /* Free the chunks kept; arenas that use the pool must be reset before. */
 void arena_pool_done(struct arena_pool *pool);
+
+/* Give half of what was not needed since the last call back to the heap. */
+void arena_pool_trim(struct arena_pool *pool);
 
 void arena_init(struct arena *arena, struct arena_pool *pool);
 /* Give every chunk back; the arena is empty and usable again. */

@@ -14,18 +14,28 @@ void buf_pool_init(struct buf_pool *pool, uint32_t free_max)
     *pool = (struct buf_pool){ .free_max = free_max };
 }
 
-void buf_pool_done(struct buf_pool *pool)
+static void pool_shrink(struct buf_pool *pool, uint32_t surplus)
 {
-    if (!pool)
-        return;
-    while (pool->free) {
+    for (; surplus > 0; surplus--) {
         struct buf *b = pool->free;
 
         unpoison_memory(b, sizeof *b);
         pool->free = b->next;
+        pool->free_count--;
         buf_free_slow(b);
     }
-    pool->free_count = 0;
+    pool->free_low = pool->free_count;
+}
+
+void buf_pool_trim(struct buf_pool *pool)
+{
+    pool_shrink(pool, (pool->free_low + 1) / 2);
+}
+
+void buf_pool_done(struct buf_pool *pool)
+{
+    if (pool)
+        pool_shrink(pool, pool->free_count);
 }
 
 struct buf *buf_new_slow(struct buf_pool *pool)

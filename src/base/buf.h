@@ -32,12 +32,16 @@ _Static_assert(sizeof(struct buf) == BUF_BYTES, "a buffer is four pages");
 struct buf_pool {
     struct buf *free;
     uint32_t free_count, free_max; /* buffers kept for reuse */
+    uint32_t free_low;             /* fewest since the last trim: not needed meanwhile */
     uint32_t used;
 };
 
 void buf_pool_init(struct buf_pool *pool, uint32_t free_max);
 /* Free the buffers kept; those in use must have come back before. */
 void buf_pool_done(struct buf_pool *pool);
+
+/* Give half of what was not needed since the last call back to the heap. */
+void buf_pool_trim(struct buf_pool *pool);
 
 /* A buffer from the heap, and back to it. */
 struct buf *buf_new_slow(struct buf_pool *pool);
@@ -55,7 +59,8 @@ static inline struct buf *buf_new(struct buf_pool *pool)
     } else {
         unpoison_memory(b, sizeof *b);
         pool->free = b->next;
-        pool->free_count--;
+        if (--pool->free_count < pool->free_low)
+            pool->free_low = pool->free_count;
     }
     pool->used++;
     b->next = NULL;

@@ -220,7 +220,7 @@ static int use_arena(void *arg)
         weir_str copy = arena_dup(&arena, WEIR_S("a text that is copied"));
         weir_str text = arena_format(&arena, "%01000d", i);
 
-        if (!arena_alloc(&arena, 500) || !arena_zalloc(&arena, 3000) || !copy.ptr || !text.ptr)
+        if (!arena_alloc(&arena, 500) || !arena_zalloc(&arena, 20000) || !copy.ptr || !text.ptr)
             rc = -ENOMEM;
         if (i % 4 == 3)
             arena_reset(&arena);
@@ -236,12 +236,39 @@ static void every_allocation_may_fail(void **state)
     assert_true(fault_sweep(use_arena, NULL) > 10);
 }
 
+static void a_trim_gives_back_half_of_what_was_not_needed(void **state)
+{
+    struct arena_pool pool;
+    struct arena arena;
+
+    (void)state;
+    arena_pool_init(&pool, 100);
+    arena_init(&arena, &pool);
+    for (int i = 0; i < 8; i++)
+        assert_non_null(arena_alloc(&arena, 1000)); /* two a chunk and more: 8 KB in all */
+    assert_non_null(arena_alloc(&arena, 10000));    /* a big one */
+    arena_reset(&arena);
+    assert_true(pool.free_count >= 2);
+    assert_int_equal(pool.big_count, 1);
+    arena_pool_trim(&pool); /* all were in use since the beginning */
+    assert_int_equal(pool.big_count, 1);
+    arena_pool_trim(&pool); /* none since the last */
+    assert_int_equal(pool.big_count, 0);
+    assert_non_null(arena_alloc(&arena, 100));
+    arena_reset(&arena);
+    arena_pool_trim(&pool);
+    assert_true(pool.free_count >= 1);
+    arena_pool_done(&pool);
+    assert_int_equal(budget_used_by(BUDGET_ARENA), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_aligned_and_apart),
         cmocka_unit_test(blocks_never_overlap),
         cmocka_unit_test(a_warm_arena_does_not_reach_the_heap),
+        cmocka_unit_test(a_trim_gives_back_half_of_what_was_not_needed),
         cmocka_unit_test(the_pool_keeps_no_more_than_it_may),
         cmocka_unit_test(a_large_block_leaves_the_small_chunk_in_use),
         cmocka_unit_test(impossible_sizes_are_refused),

@@ -145,10 +145,8 @@ static int go_wait_limit(weir_scope s)
         struct wait wait = { .abandon = limit_abandon, .what = "room in a scope", .object = scope };
         int rc;
 
-        if (scope->live < scope->limit)
-            return 0;
-        rc = scope_check(scope);
-        if (rc < 0)
+        rc = scope_check(scope); /* also after the wait: a cancel has passed by then */
+        if (rc < 0 || scope->live < scope->limit)
             return rc;
         list_push(&scope->limit_waits, &loop_current->current->task->link);
         rc = rt_park(&wait);

@@ -126,6 +126,37 @@ TASK_TEST(tasks_that_wait_for_room_in_a_scope_outlive_it)
     return 0;
 }
 
+static int cancel_it(void *arg)
+{
+    (void)arg;
+    CHECK_INT(weir_yield(), 0);
+    weir_cancel(outside.scope);
+    return 0;
+}
+
+/* Room and the cancel come in one turn: nothing may wait for a unit after that. */
+TASK_TEST(a_cancel_that_comes_with_the_room_is_seen)
+{
+    weir_semaphore *unit;
+
+    (void)arg;
+    CHECK_INT(weir_semaphore_new(&unit, .units = 1), 0);
+    CHECK_INT(weir_acquire(unit), 0);
+    WEIR_SCOPE(around) {
+        WEIR_SCOPE(s, .limit = 1) {
+            outside.scope = s;
+            weir_go(s, give_on, NULL);
+            weir_go(around, cancel_it, NULL);
+            weir_go(s, do_nothing, NULL, .needs = unit);
+            CHECK_INT(weir_join(s), -ECANCELED);
+        }
+        CHECK_INT(weir_join(around), 0);
+    }
+    weir_release(unit);
+    weir_semaphore_free(unit);
+    return 0;
+}
+
 /* ---- spawned scopes -------------------------------------------------------------- */
 
 static struct spawned {
@@ -297,7 +328,7 @@ TASK_TEST(no_arm_starves_when_tasks_take_turns)
 static int everything(void *arg)
 {
     weir_semaphore *units = NULL;
-    int_chan c = { NULL };
+    int_chan c = { .chan = NULL };
     int rc, v = 0;
 
     (void)arg;
@@ -349,6 +380,7 @@ int main(void)
         cmocka_unit_test(a_later_deadline_does_not_lengthen_a_grace),
         cmocka_unit_test(a_join_waits_for_a_child_that_came_after_the_last_had_ended),
         cmocka_unit_test(tasks_that_wait_for_room_in_a_scope_outlive_it),
+        cmocka_unit_test(a_cancel_that_comes_with_the_room_is_seen),
         cmocka_unit_test(a_spawned_scope_ends_after_those_spawned_in_it),
         cmocka_unit_test(the_end_of_a_task_that_never_started_is_nobody_elses),
         cmocka_unit_test(a_select_on_a_source_ends_at_a_stop),

@@ -19,7 +19,6 @@
 
 #include <weir/error.h>
 #include <weir/json.h>
-#include <weir/log.h>
 #include <weir/run.h>
 #include <weir/url.h>
 
@@ -268,18 +267,16 @@ static int refuse(weir_exchange *x, const struct run *run)
     char text[CAUSE_BYTES];
     const char *cause;
     weir_str what;
+    int rc;
 
     ms = ms < route_ms ? ms : route_ms;
     cause = outcome_cause(c->outcome, c->status, ms, text);
     if (c->outcome == OUTCOME_TIMEOUT && !c->started)
         cause = "had no connection free in time";
-    weir_log(WEIR_LOG_WARN, "a required part failed",
-             WEIR_FIELD("route", run->aggregate->stats.path), WEIR_FIELD("part", c->part->key),
-             WEIR_FIELD("service", service->name),
-             WEIR_FIELD("outcome", outcome_name(c->outcome)), WEIR_FAILURE(c->rc));
-    weir_recover();
     what = weir_format("`%s` is required, and service `%s` %s", c->part->key, service->name, cause);
-    return what.ptr ? service_problem(x, c->outcome, what.ptr) : -ENOMEM;
+    rc = what.ptr ? service_problem(x, c->outcome, what.ptr) : -ENOMEM;
+    /* The request's line in the log tells the cause with this code. */
+    return rc < 0 ? rc : weir_wrap(c->rc, "%s", what.ptr);
 }
 
 static int answer(weir_exchange *x, const struct run *run)

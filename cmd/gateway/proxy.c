@@ -17,7 +17,6 @@
 #include <errno.h>
 
 #include <weir/error.h>
-#include <weir/log.h>
 #include <weir/run.h>
 
 #include "gateway/proxy.h"
@@ -247,17 +246,16 @@ static int refuse(const struct passage *p, int rc)
     char text[CAUSE_BYTES];
     const char *cause = outcome_cause(p->outcome, 0, p->service->timeout_ms, text);
     weir_str what;
+    int answered;
 
     if (rc == -EINVAL) {
         weir_recover();
         return weir_problem(p->x, 400, "the request can't be passed on as it is");
     }
-    weir_log(WEIR_LOG_WARN, "a request could not be passed on",
-             WEIR_FIELD("route", p->proxy->stats.path), WEIR_FIELD("service", p->service->name),
-             WEIR_FIELD("outcome", outcome_name(p->outcome)), WEIR_FAILURE(rc));
-    weir_recover();
     what = weir_format("service `%s` %s", p->service->name, cause);
-    return what.ptr ? service_problem(p->x, p->outcome, what.ptr) : -ENOMEM;
+    answered = what.ptr ? service_problem(p->x, p->outcome, what.ptr) : -ENOMEM;
+    /* The request's line in the log tells the cause with this code. */
+    return answered < 0 ? answered : weir_wrap(rc, "%s", what.ptr);
 }
 
 /* What is not passed on, whoever asks. 0: nothing is in the way. */

@@ -262,8 +262,8 @@ weir_str weir_client_address(weir_exchange *x)
     struct addr addr;
 
     if (x->peer[0] == '\0' && x->conn &&
-        loop_io(x->home->loop)->address(x->home->loop, &x->conn->file, true, &addr.storage,
-                                        &addr.len) == 0)
+        loop_io(x->home->loop)
+                ->address(x->home->loop, &x->conn->file, true, &addr.storage, &addr.len) == 0)
         return addr_format(&addr, x->peer);
     return weir_str_c(x->peer);
 }

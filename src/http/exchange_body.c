@@ -72,7 +72,8 @@ static void pace_account(weir_exchange *x)
 bool exchange_body_keeps_pace(weir_exchange *x, int64_t *ret_next_ns)
 {
     struct exchange_body *in = x->in;
-    uint64_t least = (uint64_t)x->home->opts->body_rate_bytes * x->home->opts->body_window_ms / 1000;
+    uint64_t least = (uint64_t)x->home->opts->body_rate_bytes * x->home->opts->body_window_ms /
+                     1000;
 
     *ret_next_ns = WEIR_NEVER_NS;
     if (!in || !in->timed || !in->reader)

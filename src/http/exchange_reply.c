@@ -26,12 +26,15 @@
 static bool is_servers_own(enum http_field_id id)
 {
     switch (id) {
-    case HTTP_CONNECTION: case HTTP_CONTENT_LENGTH: case HTTP_TRANSFER_ENCODING:
-    case HTTP_UPGRADE: case HTTP_KEEP_ALIVE: case HTTP_TRAILER: case HTTP_DATE:
-    case HTTP_PROXY_CONNECTION:
-        return true;
-    default:
-        return false;
+    case HTTP_CONNECTION:
+    case HTTP_CONTENT_LENGTH:
+    case HTTP_TRANSFER_ENCODING:
+    case HTTP_UPGRADE:
+    case HTTP_KEEP_ALIVE:
+    case HTTP_TRAILER:
+    case HTTP_DATE:
+    case HTTP_PROXY_CONNECTION: return true;
+    default: return false;
     }
 }
 
@@ -44,8 +47,7 @@ int weir_set_header(weir_exchange *x, const char *name, weir_str value)
         return -ENOMEM;
     if (!http_token_ok(key) || !http_value_ok(value))
         return weir_fail(-EINVAL, "the field \"%.64s\" can't be sent: its %s", name,
-                         http_token_ok(key) ? "value holds a control byte"
-                                            : "name is no token");
+                         http_token_ok(key) ? "value holds a control byte" : "name is no token");
     if (is_servers_own(http_field_find(key)))
         return weir_fail(-EINVAL, "the field \"%s\" is set by the server", name);
     if (x->reply != REPLY_NONE)
@@ -88,7 +90,7 @@ static bool body_can_be_passed(const weir_exchange *x)
         return false;
     return x->head->body != HTTP_BODY_LENGTH ||
            (uint64_t)x->head->content_length - h1_body_taken(&in->decoder) <=
-                   x->home->opts->linger_bytes;
+               x->home->opts->linger_bytes;
 }
 
 static void put_framing(struct h1_out *out, weir_exchange *x, int status, int64_t length)
@@ -239,10 +241,10 @@ static int park_writer(weir_exchange *x, struct out_wait *writer)
 /* Wait until no more than so many bytes are left. */
 static int wait_drained(weir_exchange *x, size_t until_bytes)
 {
-    struct out_wait writer = { .wait = { .abandon = drain_abandon,
-                                         .what = "a client that reads slowly",
-                                         .object = x },
-                               .until_bytes = until_bytes };
+    struct out_wait writer = {
+        .wait = { .abandon = drain_abandon, .what = "a client that reads slowly", .object = x },
+        .until_bytes = until_bytes
+    };
 
     return x->conn->work->out.bytes <= until_bytes ? 0 : park_writer(x, &writer);
 }
@@ -295,8 +297,8 @@ static int write_big(weir_exchange *x, weir_str data)
 static int write_check(weir_exchange *x)
 {
     if (x->reply != REPLY_BEGUN)
-        return weir_fail(WEIR_ECLOSED, x->reply == REPLY_NONE ? "no answer was begun"
-                                                              : "the answer is complete");
+        return weir_fail(WEIR_ECLOSED,
+                         x->reply == REPLY_NONE ? "no answer was begun" : "the answer is complete");
     if (x->writer)
         return -EBUSY;
     if (!x->conn || x->gone || x->conn->work->out.failed)
@@ -356,8 +358,9 @@ static int write_piece(weir_exchange *x, weir_str data)
 
     if (x->framing == REPLY_LENGTH) {
         if (data.len > x->out_left)
-            return weir_fail(-EINVAL, "%zu bytes are more than the %llu that the announced length "
-                                      "leaves",
+            return weir_fail(-EINVAL,
+                             "%zu bytes are more than the %llu that the announced length "
+                             "leaves",
                              data.len, (unsigned long long)x->out_left);
     }
     if (x->bodiless || data.len == 0) {
@@ -365,9 +368,8 @@ static int write_piece(weir_exchange *x, weir_str data)
     } else if (data.len > OUTQ_COPY_BYTES) {
         rc = write_referred(x, data);
     } else {
-        rc = x->conn->work->out.bytes + data.len > OUTQ_HIGH_BYTES
-                     ? wait_drained(x, OUTQ_LOW_BYTES)
-                     : 0;
+        rc = x->conn->work->out.bytes + data.len > OUTQ_HIGH_BYTES ? wait_drained(x, OUTQ_LOW_BYTES)
+                                                                   : 0;
         if (rc == 0)
             rc = write_copy(x, data);
     }

@@ -42,7 +42,9 @@ static void log_answer(weir_exchange *x, int rc, const struct chain *chain)
                                 .route = x->route.pattern,
                                 .status = x->status,
                                 .duration_ns = loop_now_ns(x->home->loop) - x->began_ns,
-                                .code = x->gone ? WEIR_EGONE : rc < 0 ? rc : 0,
+                                .code = x->gone  ? WEIR_EGONE
+                                        : rc < 0 ? rc
+                                                 : 0,
                                 .chain = chain,
                                 .context = &x->context };
 
@@ -134,8 +136,8 @@ static void next_request(struct h1_conn *c)
     c->state = H1_IDLE;
     c->deadline_ns = WEIR_NEVER_NS;
     h1_set_deadline(c, loop_now_ns(c->home->loop) +
-                               (int64_t)(c->home->draining ? opts->drain_idle_ms : opts->idle_ms) *
-                                       1000000);
+                           (int64_t)(c->home->draining ? opts->drain_idle_ms : opts->idle_ms) *
+                               1000000);
     h1_flush_soon(c);
 }
 
@@ -154,8 +156,8 @@ static void after_answer(struct h1_conn *c)
         c->state = H1_DRAIN;
         c->work->dropped = 0;
         h1_flush_soon(c);
-        h1_set_deadline(c, loop_now_ns(c->home->loop) +
-                                   (int64_t)c->home->opts->linger_ms * 1000000);
+        h1_set_deadline(c,
+                        loop_now_ns(c->home->loop) + (int64_t)c->home->opts->linger_ms * 1000000);
         h1_discard(c);
         h1_read(c);
     }
@@ -229,9 +231,8 @@ static void start_handler(weir_exchange *x)
                             .site = x->route.site ? x->route.site : "the server",
                             .arena = &x->arena,
                             .context = &x->context,
-                            .deadline_ns = timeout_ms
-                                                   ? x->began_ns + (int64_t)timeout_ms * 1000000
-                                                   : WEIR_NEVER_NS,
+                            .deadline_ns = timeout_ms ? x->began_ns + (int64_t)timeout_ms * 1000000
+                                                      : WEIR_NEVER_NS,
                             .ended = handler_ended,
                             .arg = x };
     weir_scope scope;
@@ -438,8 +439,7 @@ static void await_rest(struct h1_conn *c)
     c->state = H1_HEAD;
     if (!(c->flags & H1_FIRST)) {
         c->deadline_ns = WEIR_NEVER_NS;
-        h1_set_deadline(c, loop_now_ns(c->home->loop) +
-                                   (int64_t)c->home->opts->head_ms * 1000000);
+        h1_set_deadline(c, loop_now_ns(c->home->loop) + (int64_t)c->home->opts->head_ms * 1000000);
     }
 }
 

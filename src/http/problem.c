@@ -125,7 +125,8 @@ static int status_of_category(int rc)
     switch (weir_error_category(rc)) {
     case WEIR_CATEGORY_TIMEOUT: return 504;
     case WEIR_CATEGORY_CANCEL: return 503;
-    case WEIR_CATEGORY_PEER: case WEIR_CATEGORY_PROTOCOL: return 502;
+    case WEIR_CATEGORY_PEER:
+    case WEIR_CATEGORY_PROTOCOL: return 502;
     case WEIR_CATEGORY_LIMIT: return 503;
     case WEIR_CATEGORY_INPUT: return 400;
     default: return 500;
@@ -149,9 +150,12 @@ void http_problem_of(weir_exchange *x, int rc, const struct chain *chain,
     }
     switch (rc) {
     case WEIR_EINPUT: ret_problem->status = 422; break;
-    case -ENOMEM: case -EBUSY: case -EAGAIN: case -EMFILE: case -ENFILE: case -ENOBUFS:
-        ret_problem->status = 503;
-        break;
+    case -ENOMEM:
+    case -EBUSY:
+    case -EAGAIN:
+    case -EMFILE:
+    case -ENFILE:
+    case -ENOBUFS: ret_problem->status = 503; break;
     default: break;
     }
 }

@@ -68,7 +68,8 @@ int addr_from_host(weir_str host, uint16_t port, struct addr *ret_addr)
                          WEIR_ARG(host));
     return weir_fail(WEIR_ENAME,
                      "the host name \"%.*s\" can't be resolved: there is no name service here "
-                     "yet; give an IP address, or localhost", WEIR_ARG(host));
+                     "yet; give an IP address, or localhost",
+                     WEIR_ARG(host));
 }
 
 static int parse_port(weir_str text, uint16_t *ret_port)
@@ -97,7 +98,8 @@ int addr_parse(weir_str text, struct addr *ret_addr)
     if (weir_str_starts(text, WEIR_S("unix:")))
         return weir_fail(-EAFNOSUPPORT,
                          "\"%.*s\": unix sockets are not there yet; give an IP address and a "
-                         "port", WEIR_ARG(text));
+                         "port",
+                         WEIR_ARG(text));
     while (colon > 0 && text.ptr[colon - 1] != ':')
         colon--;
     if (colon == 0)
@@ -105,8 +107,7 @@ int addr_parse(weir_str text, struct addr *ret_addr)
                          WEIR_ARG(text));
     host = weir_str_from(text.ptr, colon - 1);
     if (parse_port(weir_str_skip(text, colon), &port) < 0)
-        return weir_fail(-EINVAL, "\"%.*s\": the port is a number from 0 to 65535",
-                         WEIR_ARG(text));
+        return weir_fail(-EINVAL, "\"%.*s\": the port is a number from 0 to 65535", WEIR_ARG(text));
     if (host.len == 0)
         return set_v4(ret_addr, "0.0.0.0", port);
     if (host.ptr[0] != '[' && memchr(host.ptr, ':', host.len))

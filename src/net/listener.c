@@ -82,8 +82,8 @@ static void back_off(struct listener *listener, int rc)
     changed(listener);
     if (may_say(listener, SAID_BACKOFF))
         weir_warn("accepting at %s: %s; trying again after %u ms, at most %u ms%s",
-                  addr_format(&listener->addr, text).ptr, weir_error_text(rc),
-                  listener->backoff_ms, BACKOFF_MAX_MS,
+                  addr_format(&listener->addr, text).ptr, weir_error_text(rc), listener->backoff_ms,
+                  BACKOFF_MAX_MS,
                   rc == -EMFILE ? " (raise the limit of open files: ulimit -n)" : "");
     timer_set(listener->loop, &listener->retry,
               loop_now_ns(listener->loop) + (int64_t)listener->backoff_ms * 1000000);

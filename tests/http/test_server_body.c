@@ -40,9 +40,9 @@ static int whole(weir_exchange *x)
         return weir_wrap(rc, "reading the body");
     if (body.ptr[body.len] != '\0')
         return -EINVAL;
-    return weir_reply(x, 200, "text/plain", weir_format("%zu:%.*s", body.len,
-                                                        (int)(body.len < 20 ? body.len : 20),
-                                                        body.ptr));
+    return weir_reply(
+        x, 200, "text/plain",
+        weir_format("%zu:%.*s", body.len, (int)(body.len < 20 ? body.len : 20), body.ptr));
 }
 
 static int ignores(weir_exchange *x)
@@ -131,9 +131,10 @@ static int small_client(struct served *s)
     if (expect_body(s, &peer, 200, "5:hello") < 0 ||
         expect_body(s, &peer, 200, "Hello, World!") < 0)
         return -1;
-    CHECK(s, peer_say(&peer, "POST /whole HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
-                             "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-T: 1\r\n\r\nGET / HTTP/1.1\r\nHost: "
-                             "t\r\n\r\n") == 0);
+    CHECK(s,
+          peer_say(&peer, "POST /whole HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+                          "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-T: 1\r\n\r\nGET / HTTP/1.1\r\nHost: "
+                          "t\r\n\r\n") == 0);
     if (expect_body(s, &peer, 200, "5:abcde") < 0 ||
         expect_body(s, &peer, 200, "Hello, World!") < 0)
         return -1;
@@ -210,8 +211,8 @@ static int big_in_client(struct served *s)
     struct peer peer;
 
     CHECK(s, peer_open(s, &peer) == 0);
-    CHECK(s, peer_say(&peer, "POST /count HTTP/1.1\r\nHost: t\r\nContent-Length: 8388608\r\n\r\n") ==
-                     0);
+    CHECK(s, peer_say(&peer,
+                      "POST /count HTTP/1.1\r\nHost: t\r\nContent-Length: 8388608\r\n\r\n") == 0);
     CHECK(s, send_big(&peer, false) == 0);
     if (expect_body(s, &peer, 200, "8388608") < 0)
         return -1;
@@ -371,7 +372,7 @@ static int echo_client(struct served *s)
 
     CHECK(s, peer_open(s, &peer) == 0);
     CHECK(s, peer_say(&peer, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 8388608\r\n\r\n") ==
-                     0);
+                 0);
     pthread_create(&thread, NULL, echo_send, &e);
     body = read_head(&peer);
     if (!body || read_big(s, &peer, (size_t)(body - peer.in), BIG_BYTES, false) < 0)
@@ -423,7 +424,7 @@ static int limits_client(struct served *s)
     peer_close(&peer);
     CHECK(s, peer_open(s, &peer) == 0);
     CHECK(s, peer_say(&peer, "POST /whole HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n0123") ==
-                     0);
+                 0);
     shutdown(peer.fd, SHUT_WR);
     if (expect_body(s, &peer, 400, NULL) < 0)
         return -1;
@@ -502,8 +503,8 @@ static int unread_client(struct served *s)
     memset(body, 'x', sizeof body);
     CHECK(s, peer_open(s, &peer) == 0);
     /* A small one is read and dropped, and the connection goes on. */
-    CHECK(s, peer_say(&peer, "POST /ignores HTTP/1.1\r\nHost: t\r\nContent-Length: 50000\r\n\r\n") ==
-                     0);
+    CHECK(s, peer_say(&peer,
+                      "POST /ignores HTTP/1.1\r\nHost: t\r\nContent-Length: 50000\r\n\r\n") == 0);
     CHECK(s, peer_send(&peer, body, 50000) == 0);
     CHECK(s, peer_say(&peer, "GET / HTTP/1.1\r\nHost: t\r\n\r\n") == 0);
     if (expect_body(s, &peer, 200, "not read") < 0 ||
@@ -517,8 +518,8 @@ static int unread_client(struct served *s)
     if (expect_body(s, &peer, 200, "Hello, World!") < 0)
         return -1;
     /* A large one is not: the answer still arrives, though the client was sending. */
-    CHECK(s, peer_say(&peer, "POST /ignores HTTP/1.1\r\nHost: t\r\nContent-Length: 300000\r\n\r\n") ==
-                     0);
+    CHECK(s, peer_say(&peer,
+                      "POST /ignores HTTP/1.1\r\nHost: t\r\nContent-Length: 300000\r\n\r\n") == 0);
     CHECK(s, peer_send(&peer, body, 40000) == 0);
     CHECK(s, peer_answer(&peer, false, &a) == 0 && a.status == 200);
     CHECK(s, answer_field(&a, "Connection", value) && strcmp(value, "close") == 0);
@@ -539,14 +540,10 @@ static void unread_bodies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_bodies),
-        cmocka_unit_test(a_chunked_body_in_two_pieces),
-        cmocka_unit_test(a_big_body_in),
-        cmocka_unit_test(a_big_body_out),
-        cmocka_unit_test(pieces_of_every_size),
-        cmocka_unit_test(an_echo_of_a_big_body),
-        cmocka_unit_test(limits_and_faults),
-        cmocka_unit_test(expectations),
+        cmocka_unit_test(small_bodies),         cmocka_unit_test(a_chunked_body_in_two_pieces),
+        cmocka_unit_test(a_big_body_in),        cmocka_unit_test(a_big_body_out),
+        cmocka_unit_test(pieces_of_every_size), cmocka_unit_test(an_echo_of_a_big_body),
+        cmocka_unit_test(limits_and_faults),    cmocka_unit_test(expectations),
         cmocka_unit_test(unread_bodies),
     };
 

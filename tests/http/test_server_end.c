@@ -27,7 +27,8 @@ static const struct {
     { "GET / HTTP/1.1\nHost: t\n\n", 400, "RFC 9112" },
     { "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: +5\r\n\r\nhello", 400, "RFC 911" },
     { "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nTransfer-Encoding: "
-      "chunked\r\n\r\n0\r\n\r\n", 400, "RFC 9112, section 6" },
+      "chunked\r\n\r\n0\r\n\r\n",
+      400, "RFC 9112, section 6" },
     { "GET / HTTP/2.0\r\nHost: t\r\n\r\n", 505, "RFC 911" },
     { "GET / HTTP/1.1\r\nHost: t\r\n folded\r\n\r\n", 400, "RFC 9112, section 5.2" },
 };
@@ -103,8 +104,7 @@ static int bad_heads_client(struct served *s)
         if (one_bad_head(s, i) < 0)
             return -1;
     if (one_large_head(s, "GET /", 9000, 414) < 0 ||
-        one_large_head(s, "GET / HTTP/1.1\r\nHost: t\r\nX: ", 40000, 431) < 0 ||
-        many_fields(s) < 0)
+        one_large_head(s, "GET / HTTP/1.1\r\nHost: t\r\nX: ", 40000, 431) < 0 || many_fields(s) < 0)
         return -1;
     return 0;
 }
@@ -396,10 +396,9 @@ static int long_client(struct served *s)
 
 static void a_drain_has_an_end(void **state)
 {
-    struct served s = { .routes = drain_routes,
-                        .client = long_client,
-                        .loops = 2,
-                        .opts = { .drain_ms = 200 } };
+    struct served s = {
+        .routes = drain_routes, .client = long_client, .loops = 2, .opts = { .drain_ms = 200 }
+    };
 
     (void)state;
     served_run(&s);

@@ -59,8 +59,11 @@ static int client(void *arg)
     struct sockaddr_in at = { .sin_family = AF_INET,
                               .sin_port = htons((uint16_t)run->port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    const char *pieces[] = { "POST / HTTP/1.1\r\nHo", "st: t\r\nTransfer-Encoding: chunked\r\nX: ",
-                             large, "\r\n\r\n1000\r\n", large + 24000 - 4097,
+    const char *pieces[] = { "POST / HTTP/1.1\r\nHo",
+                             "st: t\r\nTransfer-Encoding: chunked\r\nX: ",
+                             large,
+                             "\r\n\r\n1000\r\n",
+                             large + 24000 - 4097,
                              "\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: t\r\nConnection: "
                              "close\r\n\r\n" };
     struct timeval limit = { .tv_sec = 10 };
@@ -87,8 +90,9 @@ static int serve(void *arg)
 {
     struct run *run = arg;
     struct addr addr;
-    struct http_server_opts opts = { .addrs = &addr, .addr_count = 1, .handle = handle,
-                                     .drain_idle_ms = 1, .drain_ms = 1000 };
+    struct http_server_opts opts = {
+        .addrs = &addr, .addr_count = 1, .handle = handle, .drain_idle_ms = 1, .drain_ms = 1000
+    };
     struct http_server *server;
     int rc = addr_parse(WEIR_S("127.0.0.1:0"), &addr), end;
 

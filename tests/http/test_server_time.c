@@ -169,7 +169,7 @@ static int body_client(struct served *s)
     memset(piece, 'x', sizeof piece);
     CHECK(s, peer_open(s, &peer) == 0);
     CHECK(s, peer_say(&peer, "POST /whole HTTP/1.1\r\nHost: t\r\nContent-Length: 100000\r\n\r\n") ==
-                     0);
+                 0);
     wait = (struct pollfd){ .fd = peer.fd, .events = POLLIN };
     while (poll(&wait, 1, 20) == 0)
         CHECK(s, peer_send(&peer, piece, sizeof piece) == 0);
@@ -210,8 +210,8 @@ static int slow_handler_client(struct served *s)
     struct answer a;
 
     CHECK(s, peer_open(s, &peer) == 0);
-    CHECK(s, peer_say(&peer, "POST /slow HTTP/1.1\r\nHost: t\r\nContent-Length: 60000\r\n\r\n") ==
-                     0);
+    CHECK(s,
+          peer_say(&peer, "POST /slow HTTP/1.1\r\nHost: t\r\nContent-Length: 60000\r\n\r\n") == 0);
     CHECK(s, peer_send(&peer, body, sizeof body) == 0);
     CHECK(s, peer_answer(&peer, false, &a) == 0);
     CHECK(s, a.status == 200);
@@ -297,9 +297,7 @@ static int deadline_client(struct served *s)
 
 static void a_deadline_for_all_handlers(void **state)
 {
-    struct served s = { .routes = routes,
-                        .client = deadline_client,
-                        .opts = { .total_ms = 100 } };
+    struct served s = { .routes = routes, .client = deadline_client, .opts = { .total_ms = 100 } };
 
     (void)state;
     served_run(&s);

@@ -224,11 +224,13 @@ TASK_TEST(whatever_goes_in_comes_out)
     wire_open(&w);
     while (got < sizeof source) {
         size_t n = 1 + random_below(&r, 9000);
-        weir_str piece = weir_str_from(source + put, n < sizeof source - put ? n : sizeof source - put);
+        weir_str piece = weir_str_from(source + put,
+                                       n < sizeof source - put ? n : sizeof source - put);
 
         if (piece.len > 0 && random_below(&r, 3) == 0 && used < 64) {
-            told[used] = (struct told){ .seg = { .ptr = piece.ptr, .len = piece.len,
-                                                 .done = told_done } };
+            told[used] = (struct told){
+                .seg = { .ptr = piece.ptr, .len = piece.len, .done = told_done }
+            };
             outq_refer(&w.q, &told[used++].seg);
             put += piece.len;
         } else if (piece.len > 0) {

@@ -85,8 +85,8 @@ static void conn_bury(struct h1_conn *c)
     list_remove(&c->link);
     list_push(&home->closed, &c->link);
     home->connection_count--;
-    atomic_store_explicit(&home->counts.connections, home->connection_count,
-                          memory_order_relaxed);
+    atomic_fetch_sub_explicit(&home->load, 1, memory_order_relaxed);
+    atomic_store_explicit(&home->counts.connections, home->connection_count, memory_order_relaxed);
     weir_gauge_add(home->metrics->connections, -1);
     loop_defer(home->loop, &home->reaper);
 }
@@ -299,7 +299,8 @@ static void received_bytes(struct h1_conn *c, struct buf *buf, uint32_t n)
     }
     input_append(c->work, buf);
     switch (c->state) {
-    case H1_IDLE: case H1_HEAD: h1_go_on(c); break;
+    case H1_IDLE:
+    case H1_HEAD: h1_go_on(c); break;
     case H1_SERVE: exchange_body_arrived(c->work->x); break;
     case H1_DRAIN: h1_discard(c); break;
     default: break;
@@ -392,8 +393,7 @@ static void input_late(struct h1_conn *c)
     switch (c->state) {
     case H1_IDLE:
         if (c->work) /* answers are on their way: see output_late() */
-            c->deadline_ns = loop_now_ns(c->home->loop) +
-                             (int64_t)c->home->opts->idle_ms * 1000000;
+            c->deadline_ns = loop_now_ns(c->home->loop) + (int64_t)c->home->opts->idle_ms * 1000000;
         else
             h1_abort(c);
         break;
@@ -470,8 +470,8 @@ void h1_accepted(struct server_loop *home, int fd)
     }
     list_push(&home->open, &c->link);
     home->connection_count++;
-    atomic_store_explicit(&home->counts.connections, home->connection_count,
-                          memory_order_relaxed);
+    atomic_fetch_add_explicit(&home->load, 1, memory_order_relaxed);
+    atomic_store_explicit(&home->counts.connections, home->connection_count, memory_order_relaxed);
     weir_gauge_add(home->metrics->connections, 1);
     weir_counter_add(home->metrics->connections_total, 1);
     c->deadline_ns = WEIR_NEVER_NS;

@@ -214,8 +214,7 @@ static void loop_drain(struct server_loop *home)
         return;
     home->draining = true;
     timer_set(home->loop, &home->drain_timer, now_ns + (int64_t)home->opts->drain_ms * 1000000);
-    timer_set(home->loop, &home->idle_timer,
-              now_ns + (int64_t)home->opts->drain_idle_ms * 1000000);
+    timer_set(home->loop, &home->idle_timer, now_ns + (int64_t)home->opts->drain_idle_ms * 1000000);
     home->listening++; /* so that the last one does not settle it from within */
     for (uint32_t i = 0; i < home->started; i++)
         listener_stop(&home->listeners[i], listener_stopped);
@@ -245,13 +244,82 @@ static void app_stops(struct stop_hook *hook)
     http_server_stop(home->server);
 }
 
+/* ---- which loop a connection goes to -------------------------------------------------------- */
+
+/* The kernel wakes one loop for a burst of connections, and that one accepts them
+ * all. So a fresh connection goes to the loop that has fewest, when this one has
+ * clearly more: it is handed over as a number, before anything was read. */
+struct handover {
+    struct message message;
+    struct server_loop *to;
+    int fd;
+};
+
+static void take_over(struct message *message)
+{
+    struct handover *handover = container_of(message, struct handover, message);
+    struct server_loop *home = handover->to;
+    struct io_file file = { .fd = handover->fd };
+
+    atomic_fetch_sub_explicit(&home->load, 1, memory_order_relaxed);
+    if (home->finished) /* a stop came between */
+        loop_io(home->loop)->detach(home->loop, &file, false);
+    else
+        h1_accepted(home, handover->fd);
+    base_free(handover);
+    gather_answer(&home->server->end);
+}
+
+static struct server_loop *least_loaded(struct server_loop *home)
+{
+    struct http_server *server = home->server;
+    uint32_t own = atomic_load_explicit(&home->load, memory_order_relaxed), least = own;
+    struct server_loop *best = home;
+
+    for (uint32_t i = 0; i < server->loop_count; i++) {
+        uint32_t load = atomic_load_explicit(&server->loops[i]->load, memory_order_relaxed);
+
+        if (load < least) {
+            least = load;
+            best = server->loops[i];
+        }
+    }
+    return own > least + 1 + least / 8 ? best : home;
+}
+
+/* False when it stays here. */
+static bool hand_over(struct server_loop *home, int fd)
+{
+    struct http_server *server = home->server;
+    struct server_loop *to;
+    struct handover *handover;
+
+    if (server->loop_count == 1 || atomic_load(&server->start.left) > 0 ||
+        http_server_stopping(server))
+        return false;
+    to = least_loaded(home);
+    handover = to != home ? base_malloc(sizeof(*handover)) : NULL;
+    if (!handover)
+        return false;
+    /* This loop's own answer is still to come, so the server will be there. */
+    if (!gather_more(&server->end, 1)) {
+        base_free(handover);
+        return false;
+    }
+    *handover = (struct handover){ .message.run = take_over, .to = to, .fd = fd };
+    atomic_fetch_add_explicit(&to->load, 1, memory_order_relaxed);
+    loop_post(to->loop, &handover->message);
+    return true;
+}
+
 /* ---- a loop's beginning --------------------------------------------------------------------------- */
 
 static void accepted(struct listener *listener, int fd)
 {
     struct server_loop *home = listener->opts.arg;
 
-    h1_accepted(home, fd);
+    if (!hand_over(home, fd))
+        h1_accepted(home, fd);
     count_listeners(home);
 }
 
@@ -486,8 +554,7 @@ bool http_server_stopping(const struct http_server *server)
 static void cut_all(struct http_server *server)
 {
     http_server_stop(server);
-    if (atomic_exchange(&server->cutting, true) ||
-        !gather_more(&server->end, server->loop_count))
+    if (atomic_exchange(&server->cutting, true) || !gather_more(&server->end, server->loop_count))
         return;
     for (uint32_t i = 0; i < server->loop_count; i++)
         loop_post(server->loops[i]->loop, &server->loops[i]->cut_message);

@@ -42,6 +42,7 @@ struct server_loop {
     struct node exchanges;    /* all that are alive */
     uint32_t connection_count, exchange_count;
     uint32_t connections_max; /* this loop's share */
+    _Atomic uint32_t load;    /* connections, those on their way from other loops counted */
     struct deferred reaper;
     bool draining;
     bool cut;                 /* handlers were cancelled */

@@ -410,8 +410,9 @@ static int fields_client(struct served *s)
     CHECK(s, !answer_field(&a, "X-Split", value) && !answer_field(&a, "X-Bad", value));
     CHECK(s, a.body_len == 7 && !strncmp(a.body, "my-id.7", 7));
     peer_next(&peer, &a);
-    CHECK(s, peer_say(&peer, "GET /f HTTP/1.1\r\nHost: t\r\nX-Request-ID: no good\r\nTraceparent: "
-                             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n") == 0);
+    CHECK(s,
+          peer_say(&peer, "GET /f HTTP/1.1\r\nHost: t\r\nX-Request-ID: no good\r\nTraceparent: "
+                          "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n\r\n") == 0);
     CHECK(s, peer_answer(&peer, false, &a) == 0 && a.status == 200);
     CHECK(s, a.body_len == 32 && !strncmp(a.body, "0af7651916cd43dd8448eb211c80319c", 32));
     peer_next(&peer, &a);
@@ -647,6 +648,49 @@ static void several_loops(void **state)
     served_done(&s);
 }
 
+/* However the kernel wakes loops, none of them ends up with all connections. */
+static int which_loop(weir_exchange *x)
+{
+    char digit = (char)('0' + weir_loop_index());
+
+    return weir_reply(x, 200, "text/plain", weir_str_from(&digit, 1));
+}
+
+static const struct served_route loop_routes[] = { { .path = "/", .handler = which_loop }, { 0 } };
+
+#define SPREAD 60
+
+static int spread_client(struct served *s)
+{
+    struct peer peers[SPREAD];
+    struct answer a;
+    unsigned loops[3] = { 0 };
+
+    for (size_t i = 0; i < SPREAD; i++)
+        CHECK(s, peer_open(s, &peers[i]) == 0);
+    for (size_t i = 0; i < SPREAD; i++) {
+        CHECK(s, peer_say(&peers[i], GET("/")) == 0);
+        CHECK(s, peer_answer(&peers[i], false, &a) == 0 && a.status == 200);
+        CHECK(s, a.body[0] >= '0' && a.body[0] < '3');
+        loops[a.body[0] - '0']++;
+    }
+    for (size_t i = 0; i < SPREAD; i++)
+        peer_close(&peers[i]);
+    for (size_t i = 0; i < 3; i++)
+        CHECK(s, loops[i] >= SPREAD / 6 && loops[i] <= SPREAD / 2);
+    return 0;
+}
+
+static void connections_are_spread(void **state)
+{
+    struct served s = { .routes = loop_routes, .client = spread_client, .loops = 3 };
+
+    (void)state;
+    served_run(&s);
+    assert_int_equal(s.stats.accepted, SPREAD);
+    served_done(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -662,6 +706,7 @@ int main(void)
         cmocka_unit_test(failures_are_answered_and_logged_once),
         cmocka_unit_test(jobs_after_the_reply),
         cmocka_unit_test(several_loops),
+        cmocka_unit_test(connections_are_spread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

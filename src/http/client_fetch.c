@@ -23,7 +23,7 @@ static int sink_grow(struct sink *sink, size_t more)
     size_t room = sink->room ? 2 * sink->room : FETCH_SMALL_BYTES;
     char *ptr;
 
-    if (sink->len + more + 1 <= sink->room)
+    if (more < sink->room - sink->len)
         return 0;
     if (room < sink->len + more + 1)
         room = sink->len + more + 1;
@@ -102,7 +102,7 @@ static int fetch_ok(weir_str url, const weir_fetch_opts *opts, weir_str *ret_bod
 
     if (rc == 0)
         rc = fetch(&call, &response);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     if (response.status < 200 || response.status > 299)
         return weir_fail(WEIR_ESTATUS, "%.*s %.*s: answered %d", WEIR_ARG(call.method_text),
@@ -117,7 +117,7 @@ int weir_fetch_json_opt(weir_str url, weir_json **ret_json, const weir_fetch_opt
     weir_str body;
     int rc = fetch_ok(url, opts, &body);
 
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     rc = weir_json_check(body, NULL);
     if (rc < 0)
@@ -136,8 +136,9 @@ int weir_fetch_object_opt(weir_str url, const weir_type *type, void *ret_value, 
     weir_str body;
     int rc = fetch_ok(url, opts, &body);
 
-    if (rc == 0)
-        rc = weir_json_decode_sized(body, type, ret_value, size, NULL);
+    if (rc != 0)
+        return rc;
+    rc = weir_json_decode_sized(body, type, ret_value, size, NULL);
     return rc < 0 ? weir_wrap(rc, "the answer of %.*s", WEIR_ARG(url_shown(url))) : rc;
 }
 

@@ -239,7 +239,7 @@ static int format_room(const char *fmt, const weir_value *values, size_t count, 
         weir_str text;
         int rc = value_text(&values[i], number, &text);
 
-        if (rc < 0)
+        if (rc != 0)
             return rc;
         if (text.len > URL_BYTES_MAX || room > URL_BYTES_MAX)
             return weir_fail(-EINVAL, "a URL would be longer than %d bytes", URL_BYTES_MAX);
@@ -297,7 +297,7 @@ weir_str weir_url_format(const char *fmt, const weir_value *values, size_t count
         b.ptr = arena_alloc(arena, room + 1);
         rc = b.ptr ? build(&b, fmt, values, count) : -ENOMEM;
     }
-    if (rc < 0)
+    if (rc != 0)
         return rc == -ENOMEM ? weir_str_from(NULL, 0) : WEIR_S("");
     b.ptr[b.len] = 0;
     return weir_str_from(b.ptr, b.len);

@@ -320,8 +320,9 @@ int weir_stream_connect(const char *address, weir_stream **ret_stream)
     struct addr addr;
     int rc = rt_check();
 
-    if (rc == 0)
-        rc = addr_parse(weir_str_c(address), &addr);
+    if (rc < 0)
+        return rc;
+    rc = addr_parse(weir_str_c(address), &addr);
     if (rc < 0)
         return rc;
     self = tcp_new();

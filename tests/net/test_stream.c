@@ -2,11 +2,14 @@
 #include "support/in_task.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <weir/stream.h>
 
-#include "rt/rt.h"
+#include "net/stream.h"
+#include "rt/sanitizer.h"
 #include "support/peer.h"
 
 static const char *address_of(uint16_t port)
@@ -523,6 +526,62 @@ TASK_TEST(an_idle_stream_holds_no_buffer)
     return 0;
 }
 
+/* Kilobytes of this process, by its status. */
+static long status_kib(const char *name)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[256];
+    long kib = 0;
+
+    CHECK(file);
+    while (fgets(line, sizeof(line), file))
+        if (strncmp(line, name, strlen(name)) == 0)
+            kib = strtol(line + strlen(name) + 1, NULL, 10);
+    fclose(file);
+    return kib;
+}
+
+#define READERS 2000
+#if defined(CONTEXT_ASAN) || defined(CONTEXT_TSAN)
+#define COUNTED false /* shadow memory counts in */
+#else
+#define COUNTED true
+#endif
+
+TASK_TEST(a_parked_reader_touches_few_pages)
+{
+    static weir_stream *streams[READERS];
+    static int others[READERS];
+    struct rlimit limit = { 2 * READERS + 64, 2 * READERS + 64 };
+    long before, after;
+
+    (void)arg;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 0;
+    for (int i = 0; i < READERS; i++) {
+        int fds[2];
+
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
+        CHECK_INT(stream_tcp_adopt(fds[0], &streams[i]), 0);
+        others[i] = fds[1];
+    }
+    before = status_kib("VmRSS") + status_kib("VmPTE");
+    WEIR_SCOPE(s) {
+        for (int i = 0; i < READERS; i++)
+            weir_go(s, read_once, streams[i], .optional = true);
+        CHECK_INT(weir_sleep_ms(1), 0);
+        after = status_kib("VmRSS") + status_kib("VmPTE");
+        weir_cancel(s);
+        CHECK_INT(weir_join(s), 0);
+    }
+    CHECK(!COUNTED || (double)(after - before) / READERS <= 8.6);
+    for (int i = 0; i < READERS; i++) {
+        weir_stream_close(streams[i]);
+        close(others[i]);
+    }
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -540,6 +599,7 @@ int main(void)
         cmocka_unit_test(the_end_of_the_runtime_ends_what_is_still_being_sent),
         cmocka_unit_test(a_stop_ends_accept_as_a_source_ends),
         cmocka_unit_test(an_idle_stream_holds_no_buffer),
+        cmocka_unit_test(a_parked_reader_touches_few_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,7 +79,7 @@ static int fetch(struct weir_request *call, weir_response *ret_response)
     if (rc == 0)
         rc = fetch_body(call, &response);
     client_call_end(call);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     *ret_response = response;
     return 0;
@@ -97,7 +97,7 @@ int weir_fetch_opt(weir_str url, weir_response *ret_response, const weir_fetch_o
 static int fetch_ok(weir_str url, const weir_fetch_opts *opts, weir_str *ret_body)
 {
     struct weir_request call = { .flags = CALL_WANTS_JSON };
-    weir_response response;
+    weir_response response = { 0 };
     int rc = client_call_init(&call, url, opts);
 
     if (rc == 0)
@@ -114,7 +114,7 @@ static int fetch_ok(weir_str url, const weir_fetch_opts *opts, weir_str *ret_bod
 int weir_fetch_json_opt(weir_str url, weir_json **ret_json, const weir_fetch_opts *opts)
 {
     weir_json *json;
-    weir_str body;
+    weir_str body = { NULL, 0 };
     int rc = fetch_ok(url, opts, &body);
 
     if (rc != 0)
@@ -133,7 +133,7 @@ int weir_fetch_json_opt(weir_str url, weir_json **ret_json, const weir_fetch_opt
 int weir_fetch_object_opt(weir_str url, const weir_type *type, void *ret_value, size_t size,
                           const weir_fetch_opts *opts)
 {
-    weir_str body;
+    weir_str body = { NULL, 0 };
     int rc = fetch_ok(url, opts, &body);
 
     if (rc != 0)

@@ -236,7 +236,7 @@ static int format_room(const char *fmt, const weir_value *values, size_t count, 
 
     for (size_t i = 0; i < count; i++) {
         char number[NUMBER_BYTES];
-        weir_str text;
+        weir_str text = { NULL, 0 };
         int rc = value_text(&values[i], number, &text);
 
         if (rc != 0)

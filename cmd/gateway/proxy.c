@@ -279,9 +279,9 @@ int proxy_handle(weir_exchange *x)
     const struct proxy *proxy = weir_route_data(x);
     struct passage p = { .x = x, .proxy = proxy, .service = proxy->service,
                          .began_ns = weir_now().ns };
-    int rc;
+    int rc = weir_set_header(x, "X-Request-ID", weir_context_get()->correlation_id);
 
-    if (refused_method(x, &rc))
+    if (rc < 0 || refused_method(x, &rc))
         return rc;
     p.outcome = service_enter(p.service, &p.ticket);
     rc = p.outcome == OUTCOME_NONE ? pass(&p) : WEIR_EBREAKER;

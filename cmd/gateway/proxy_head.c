@@ -151,7 +151,7 @@ static bool is_answered_anew(enum http_field_id id)
 
 int proxy_response_fields(weir_exchange *x, const weir_response *response)
 {
-    int rc = weir_set_header(x, "X-Request-ID", weir_context_get()->correlation_id);
+    int rc = 0;
 
     for (size_t i = 0; i < response->field_count && rc == 0; i++) {
         weir_str name = response->fields[i].name;

@@ -39,10 +39,24 @@ weir_exchange *exchange_new(struct server_loop *home, struct h1_conn *conn)
 
 /* ---- its ids -------------------------------------------------------------------- */
 
+/* Eight digits of 32 bits, all at once; in which order does not matter for what is
+ * random. */
+static uint64_t hex_digits(uint64_t bits)
+{
+    uint64_t letters;
+
+    bits = (bits | bits << 16) & 0x0000ffff0000ffffu;
+    bits = (bits | bits << 8) & 0x00ff00ff00ff00ffu;
+    bits = (bits | bits << 4) & 0x0f0f0f0f0f0f0f0fu;
+    letters = (bits + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+    return bits + 0x3030303030303030u + letters * ('a' - '0' - 10);
+}
+
 static void put_hex(char *to, uint64_t bits)
 {
-    for (int i = 15; i >= 0; i--, bits >>= 4)
-        to[i] = "0123456789abcdef"[bits & 15];
+    uint64_t digits[2] = { hex_digits(bits & UINT32_MAX), hex_digits(bits >> 32) };
+
+    memcpy(to, digits, sizeof(digits));
 }
 
 static bool is_hex(weir_str s)

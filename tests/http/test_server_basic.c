@@ -418,6 +418,7 @@ static int fields_client(struct served *s)
     peer_next(&peer, &a);
     CHECK(s, peer_say(&peer, GET("/f")) == 0);
     CHECK(s, peer_answer(&peer, false, &a) == 0 && a.status == 200 && a.body_len == 32);
+    CHECK(s, strspn(a.body, "0123456789abcdef") >= 32);
     peer_close(&peer);
     return 0;
 }

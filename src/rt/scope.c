@@ -282,8 +282,7 @@ static void scope_wake_waiters(struct scope *scope)
     }
 }
 
-static void scope_count_down(struct scope *scope);
-
+/* Its parent has a child less, and may be a spawned scope that ends with it. */
 static void scope_end_spawned(struct scope *scope)
 {
     void (*ended)(void *arg, int rc, struct chain *chain) = scope->ended;
@@ -298,16 +297,10 @@ static void scope_end_spawned(struct scope *scope)
     scope_free(scope);
     ended(arg, rc, chain);
     parent->live--;
-    scope_count_down(parent);
-}
-
-/* It has a child less; the last one of a spawned scope ends it. */
-static void scope_count_down(struct scope *scope)
-{
-    if (scope->live == 0 && scope->flags & SCOPE_SPAWNED)
-        scope_end_spawned(scope);
+    if (parent->live == 0 && parent->flags & SCOPE_SPAWNED)
+        scope_end_spawned(parent);
     else
-        scope_wake_waiters(scope);
+        scope_wake_waiters(parent);
 }
 
 /* Keep the first failure's chain; a failure that the cancel caused only lends
@@ -354,7 +347,10 @@ void scope_child_ended(struct scope *scope, struct task *task, struct chain *cha
         scope_child_failed(scope, task, rc, chain);
     else if (unlikely(chain != NULL))
         chain_free(chain);
-    scope_count_down(scope);
+    if (scope->live == 0 && scope->flags & SCOPE_SPAWNED)
+        scope_end_spawned(scope);
+    else
+        scope_wake_waiters(scope);
 }
 
 /* Wait for every child; nothing ends this wait but their ends. */

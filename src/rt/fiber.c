@@ -8,7 +8,8 @@
  * A fiber that has finished a task takes the next one that has not started, if
  * that is next, without any switch. Otherwise it goes to the cache of idle
  * fibers, on top, so that the warmest stack is used first. An idle fiber is
- * parked in fiber_main(), at the point where it takes its next task.
+ * parked in fiber_main(), at the point where it takes its next task. The cache
+ * is as large as the load of the last seconds needed.
  *
  * Invariants: loop->current is the fiber whose stack we are on, NULL on the
  * loop's; a READY task is in the ready queue exactly once; an idle fiber has no
@@ -124,19 +125,13 @@ static void fiber_bind(struct loop *loop, struct fiber *fiber, struct task *task
     error_slot = &fiber->chain;
 }
 
-/* A fiber without a task: kept warm for the next one, or, beyond what is kept,
- * set aside to be freed from the loop's stack. */
-static void fiber_retire(struct loop *loop, struct fiber *fiber)
+/* A fiber without a task is kept warm for the next one. */
+static inline void fiber_retire(struct loop *loop, struct fiber *fiber)
 {
-    struct fiber **list = &loop->idle_fibers;
-
     fiber->task = NULL;
-    if (unlikely(loop->idle_fiber_count >= RT_FIBERS_KEPT))
-        list = &loop->surplus_fibers;
-    else
-        loop->idle_fiber_count++;
-    fiber->next_idle = *list;
-    *list = fiber;
+    fiber->next_idle = loop->idle_fibers;
+    loop->idle_fibers = fiber;
+    loop->idle_fiber_count++;
 }
 
 /* The end of a fiber's task: on to the next. Never returns to a caller. */
@@ -218,7 +213,8 @@ static inline struct fiber *fiber_take(struct loop *loop)
     if (unlikely(fiber == NULL))
         return fiber_new(loop);
     loop->idle_fibers = fiber->next_idle;
-    loop->idle_fiber_count--;
+    if (--loop->idle_fiber_count < loop->idle_fiber_low)
+        loop->idle_fiber_low = loop->idle_fiber_count;
     return fiber;
 }
 
@@ -304,15 +300,27 @@ static void loop_jump(struct loop *loop, struct fiber *to)
     }
 }
 
-static void fibers_free(struct loop *loop, struct fiber **list)
+static void fibers_free(struct loop *loop, uint32_t count)
 {
-    struct fiber *fiber, *next;
+    for (; count > 0; count--) {
+        struct fiber *fiber = loop->idle_fibers;
 
-    for (fiber = *list; fiber; fiber = next) {
-        next = fiber->next_idle;
+        loop->idle_fibers = fiber->next_idle;
+        loop->idle_fiber_count--;
         fiber_free(loop, fiber);
     }
-    *list = NULL;
+    loop->idle_fiber_low = loop->idle_fiber_count;
+}
+
+/* Half of what a whole period did not need, so that a load that comes in waves
+ * finds its stacks again. */
+void fiber_cache_trim(struct loop *loop)
+{
+    uint32_t surplus = loop->idle_fiber_low / 2;
+
+    if (loop->idle_fiber_low <= RT_FIBERS_KEPT)
+        surplus = 0;
+    fibers_free(loop, surplus < RT_TRIM_FIBERS ? surplus : RT_TRIM_FIBERS);
 }
 
 void fiber_run_tasks(struct loop *loop)
@@ -327,8 +335,6 @@ void fiber_run_tasks(struct loop *loop)
         loop_jump(loop, to);
     loop->current = NULL;
     error_slot = NULL;
-    if (unlikely(loop->surplus_fibers != NULL))
-        fibers_free(loop, &loop->surplus_fibers);
 }
 
 int weir_on_loop_stack(weir_fn *fn, void *arg)
@@ -348,7 +354,5 @@ int weir_on_loop_stack(weir_fn *fn, void *arg)
 
 void fiber_cache_done(struct loop *loop)
 {
-    fibers_free(loop, &loop->idle_fibers);
-    fibers_free(loop, &loop->surplus_fibers);
-    loop->idle_fiber_count = 0;
+    fibers_free(loop, loop->idle_fiber_count);
 }

@@ -225,6 +225,34 @@ static void loop_take_requests(struct loop *loop)
         scope_cancel(loop->app, -ECANCELED, WEIR_REASON_SHUTDOWN, "the end of the runtime");
 }
 
+/* ---- what is kept for reuse -------------------------------------------------- */
+
+#define KEPT_BUFFERS 64
+#define KEPT_CHUNKS 256
+
+static void loop_trim(struct timer *timer)
+{
+    struct loop *loop = container_of(timer, struct loop, trim);
+
+    fiber_cache_trim(loop);
+    if (loop->bufs.free_low > KEPT_BUFFERS)
+        buf_pool_trim(&loop->bufs);
+    loop->bufs.free_low = loop->bufs.free_count;
+    if (loop->arenas.free_low + loop->arenas.big_low > KEPT_CHUNKS)
+        arena_pool_trim(&loop->arenas);
+    loop->arenas.free_low = loop->arenas.free_count;
+    loop->arenas.big_low = loop->arenas.big_count;
+}
+
+/* The timer runs only while there is something to trim. */
+static inline void loop_watch_kept(struct loop *loop)
+{
+    if (unlikely(loop->idle_fiber_count > RT_FIBERS_KEPT || loop->bufs.free_count > KEPT_BUFFERS ||
+                 loop->arenas.free_count + loop->arenas.big_count > KEPT_CHUNKS) &&
+        !timer_is_set(&loop->trim))
+        timer_set(loop, &loop->trim, loop->now_ns + RT_TRIM_NS);
+}
+
 void loop_turn(struct loop *loop, bool may_wait)
 {
     int64_t began_ns;
@@ -234,6 +262,7 @@ void loop_turn(struct loop *loop, bool may_wait)
     loop_run_messages(loop);
     loop_take_requests(loop);
     wheel_advance(&loop->wheel, loop->now_ns);
+    loop_watch_kept(loop);
     loop_run_deferred(loop);
     while (!ready_empty(loop)) {
         fiber_run_tasks(loop);
@@ -283,8 +312,8 @@ static int loop_init_memory(struct loop *loop)
     slab_init(&loop->tasks, sizeof(struct task), BUDGET_CONNECTION);
     slab_init(&loop->scopes, sizeof(struct scope), BUDGET_CONNECTION);
     slab_init(&loop->extras, sizeof(struct task_extra), BUDGET_CONNECTION);
-    buf_pool_init(&loop->bufs, 256);
-    arena_pool_init(&loop->arenas, 1024);
+    buf_pool_init(&loop->bufs, UINT32_MAX);
+    arena_pool_init(&loop->arenas, UINT32_MAX);
     loop->submissions = base_calloc(RT_SUBMISSIONS_MAX, sizeof(*loop->submissions));
     return loop->submissions ? 0 : -ENOMEM;
 }
@@ -302,6 +331,7 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
     list_init(&loop->deferred);
     list_init(&loop->stop_hooks);
     timer_init(&loop->grace, loop_grace_over);
+    timer_init(&loop->trim, loop_trim);
     pthread_mutex_init(&loop->submit_lock, NULL);
     loop->submit_message.run = loop_run_submissions;
     stacks_init(&loop->stacks, opts->stack_bytes);
@@ -345,6 +375,7 @@ void loop_done(struct loop *loop)
             loop->locals[key].done(loop->locals[key].value);
     loop_run_deferred(loop);
     timer_clear(loop, &loop->grace);
+    timer_clear(loop, &loop->trim);
     scope_free(loop->app);
     fiber_cache_done(loop);
     stacks_done(&loop->stacks);

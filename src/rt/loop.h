@@ -29,7 +29,9 @@
 #define RT_BUDGET 128              /* operations a task may do before it yields */
 #define RT_SUBMISSIONS_MAX 1024
 #define RT_LOOPS_MAX 256
-#define RT_FIBERS_KEPT 1024        /* idle stacks kept warm */
+#define RT_FIBERS_KEPT 64          /* idle stacks that are never trimmed away */
+#define RT_TRIM_NS 1000000000      /* between two trims of what is kept for reuse */
+#define RT_TRIM_FIBERS 512         /* stacks given back in one trim */
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -171,8 +173,9 @@ struct loop {
     struct context context; /* the loop's own stack */
     struct node deferred;
     struct wheel wheel;
-    struct fiber *idle_fibers, *surplus_fibers;
-    uint32_t idle_fiber_count;
+    struct fiber *idle_fibers;
+    uint32_t idle_fiber_count, idle_fiber_low; /* low: fewest since the last trim */
+    struct timer trim;
     struct stacks stacks;
     struct slab tasks, scopes, extras;
     struct scope *app;
@@ -249,6 +252,8 @@ static inline void ready_push(struct loop *loop, struct task *task)
 struct fiber *fiber_current(void);
 void fiber_run_tasks(struct loop *loop);  /* on the loop's stack: one batch */
 void fiber_yield_to_next(struct loop *loop);
+/* Give back stacks that were not needed since the last call. */
+void fiber_cache_trim(struct loop *loop);
 void fiber_cache_done(struct loop *loop);
 
 /* task.c */

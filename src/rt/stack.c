@@ -66,8 +66,7 @@ void stacks_done(struct stacks *stacks)
         munmap(stacks->slabs[i].base, slab_bytes);
         atomic_fetch_sub(&guard_maps, stacks->slabs[i].maps);
     }
-    budget_give(BUDGET_STACK,
-                (uint64_t)(stacks->taken + stacks->cold_count) * STACK_ACCOUNTED_BYTES);
+    budget_give(BUDGET_STACK, (uint64_t)stacks->taken * STACK_ACCOUNTED_BYTES);
     base_free(stacks->slabs);
     base_free(stacks->cold);
     memset(stacks, 0, sizeof(*stacks));
@@ -169,23 +168,27 @@ static void set_canary(const struct stacks *stacks, char *low)
         *(uint64_t *)(void *)(low + PAGE_BYTES) = STACK_CANARY;
 }
 
+static char *stack_place(struct stacks *stacks)
+{
+    if (stacks->cold_count > 0)
+        return stacks->cold[--stacks->cold_count];
+    if (stacks->fresh == 0 && !slab_add(stacks))
+        return NULL;
+    return stacks->slabs[stacks->slab_count - 1].base +
+           (STACKS_IN_SLAB - stacks->fresh--) * stacks->stack_bytes;
+}
+
 char *stack_take(struct stacks *stacks)
 {
     char *low;
 
-    if (stacks->cold_count > 0) {
-        low = stacks->cold[--stacks->cold_count];
-        stacks->taken++;
-        return low;
-    }
     if (!budget_take(BUDGET_STACK, STACK_ACCOUNTED_BYTES))
         return NULL;
-    if (stacks->fresh == 0 && !slab_add(stacks)) {
+    low = stack_place(stacks);
+    if (!low) {
         budget_give(BUDGET_STACK, STACK_ACCOUNTED_BYTES);
         return NULL;
     }
-    low = stacks->slabs[stacks->slab_count - 1].base +
-          (STACKS_IN_SLAB - stacks->fresh--) * stacks->stack_bytes;
     set_canary(stacks, low);
     stacks->taken++;
     return low;
@@ -196,12 +199,10 @@ void stack_give(struct stacks *stacks, char *low)
     char **cold = grown(stacks->cold, stacks->cold_count, &stacks->cold_room, sizeof(*cold));
 
     stacks->taken--;
+    budget_give(BUDGET_STACK, STACK_ACCOUNTED_BYTES);
     madvise(low + PAGE_BYTES, stacks->stack_bytes - PAGE_BYTES, MADV_DONTNEED);
-    set_canary(stacks, low);
-    if (!cold) { /* its place is lost until the end, its memory is not */
-        budget_give(BUDGET_STACK, STACK_ACCOUNTED_BYTES);
-        return;
-    }
+    if (!cold)
+        return; /* its place is lost until the end, its memory is not */
     stacks->cold = cold;
     cold[stacks->cold_count++] = low;
 }

@@ -319,12 +319,17 @@ static void guards_run_out_and_come_back(void **state)
     assert_int_equal(status, 0);
 }
 
-/* More at once than are kept warm, again and again. */
+/* More at once than are kept for good, again and again. */
 static int over_the_cache(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 5; i++)
         park_at_once(MANY / 5);
+    CHECK(loop_current->idle_fiber_count >= MANY / 5); /* warm for the next wave */
+    for (int period = 0; period < 100; period++)
+        fiber_cache_trim(loop_current);
+    CHECK(loop_current->idle_fiber_count <= RT_FIBERS_KEPT);
+    park_at_once(MANY / 5);
     return 0;
 }
 

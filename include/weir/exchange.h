@@ -14,7 +14,8 @@
  * When the client disconnects, the handler's scope is cancelled (reason
  * WEIR_REASON_GONE), unless its route says that it is to finish. The end of the
  * client's half of the connection counts as that, once the handler waits for
- * something: an answer that is ready is still sent. */
+ * anything but the client itself: an answer that is ready, or is being written,
+ * is still sent. */
 #ifndef WEIR_EXCHANGE_H
 #define WEIR_EXCHANGE_H
 

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -159,12 +160,14 @@ int peer_open(struct served *s, struct peer *peer)
                               .sin_port = htons((uint16_t)s->port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct timeval limit = { .tv_sec = 10 };
+    int on = 1;
 
     peer->len = 0;
     peer->in = malloc(PEER_BYTES);
     peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(peer->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(peer->fd, (struct sockaddr *)&at, sizeof at) < 0) {
         peer_close(peer);
         return -1;

@@ -14,6 +14,7 @@
 #include <weir/metrics.h>
 #include <weir/run.h>
 #include <weir/scope.h>
+#include <weir/sim.h>
 #include <weir/str.h>
 #include <weir/stream.h>
 #include <weir/sync.h>

@@ -1,0 +1,195 @@
+/* The simulator: tests that no clock or network can make flaky.
+ *
+ *     static int program(void *arg)
+ *     {
+ *         WEIR_SCOPE(s, .timeout_ms = 300) {
+ *             rc = weir_stream_read(...);
+ *         }
+ *         weir_sim_trace("gave up: %s", weir_error_name(rc));
+ *         return 0;
+ *     }
+ *
+ *     weir_sim *sim = weir_sim_new(.seed = 7, .latency_ms = 20);
+ *
+ *     rc = weir_sim_run(sim, program, NULL);
+ *     WEIR_EXPECT_TRACE(sim, "[   300] gave up: ETIMEDOUT\n");
+ *     weir_sim_free(sim);
+ *
+ * A simulation is a whole runtime, in which tasks, scopes, channels, streams and
+ * servers are used as ever. Its loops take turns on the calling thread, its clock
+ * starts at 0 and moves only when no task can run, straight to the next timer or
+ * arrival; its network lies in memory, and blocking calls run inline. What could
+ * happen in another order on another day (which ready task runs next, which loop
+ * turns first, how long bytes take, what fails) is drawn from the seed: the same
+ * options give the same run. With .faults, things fail as they do in the world:
+ * segments are lost (and sent again), connections reset or refused, links cut,
+ * reads and writes are short, descriptors run out.
+ *
+ * To repeat a run, set WEIR_SIM in the environment to the line of options that it
+ * printed: it takes the place of the options that weir_sim_new() is given. */
+#ifndef WEIR_SIM_H
+#define WEIR_SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/export.h>
+#include <weir/run.h>
+
+WEIR_BEGIN
+
+typedef struct weir_sim weir_sim;
+
+typedef struct weir_sim_opts {
+    size_t size;         /* set by the macro */
+    uint64_t seed;
+    uint32_t loops;      /* unset: 1, at most 64 */
+    uint32_t latency_ms; /* each way over the network; at most 60,000 */
+    uint32_t jitter_ms;  /* at most that much more; at most 60,000 */
+    uint32_t block_ms;   /* a blocking call takes up to that long; at most 60,000 */
+    uint32_t limit_ms;   /* virtual time after which a run is given up; unset: one hour */
+    bool faults;         /* draw delays and rates of failure from the seed; what is set
+                            above holds all the same */
+} weir_sim_opts;
+
+#define weir_sim_new(...) \
+    weir_sim_new_opt(&(weir_sim_opts){ .size = sizeof(weir_sim_opts), __VA_ARGS__ })
+
+/* Make a simulation: a clock, a network, and a source of chance.
+ *
+ * Checkpoint: never.
+ * Returns:    the simulation; NULL without memory, or with a sentence in the error
+ *   chain when an option (or WEIR_SIM in the environment) is wrong.
+ * Ownership:  the caller frees it with weir_sim_free().
+ * Thread:     any; it belongs to the calling thread.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) weir_sim *weir_sim_new_opt(const weir_sim_opts *opts);
+
+/* Free a simulation, and what the program has left open in it.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  ends sim and its texts; NULL is fine.
+ * Thread:     that of sim, outside tasks.
+ * Since:      0.1 */
+WEIR_API void weir_sim_free(weir_sim *sim);
+
+/* Run fn(arg) as the first task of the first loop until it returns, then end every
+ * loop, as weir_run() does. May be called again: clock and network go on.
+ *
+ * Checkpoint: never (it is called outside tasks).
+ * Returns:    fn's result, or
+ *   -EDEADLK     nothing can happen any more, and tasks still wait: the error chain
+ *                names one and the trace names all, with what they wait for
+ *   -ETIME       limit_ms passed, or tasks kept yielding without time passing
+ *   -ENOMEM      no memory to start with
+ *   -EINVAL      the runtime is running already
+ *   After -EDEADLK and -ETIME everything was cancelled.
+ * Ownership:  takes nothing.
+ * Thread:     that of sim.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2) int weir_sim_run(weir_sim *sim, weir_fn *fn, void *arg);
+
+/* Add a line to the trace of the simulation that the calling task runs in, behind
+ * the virtual time in milliseconds: "[   300] text". At most 1 MiB is kept. Outside
+ * a simulation it does nothing, so that a program may trace wherever it runs.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  the text is copied.
+ * Thread:     any.
+ * Since:      0.1 */
+WEIR_API WEIR_PRINTF(1, 2) void weir_sim_trace(const char *fmt, ...);
+
+/* All lines of the trace so far.
+ *
+ * Checkpoint: never.
+ * Returns:    the text, terminated; "" when there is none.
+ * Ownership:  the simulation's, until the next line.
+ * Thread:     that of sim.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1) const char *weir_sim_text(const weir_sim *sim);
+
+/* The virtual time, from 0 on.
+ *
+ * Checkpoint: never.
+ * Returns:    milliseconds.
+ * Ownership:  takes nothing.
+ * Thread:     that of sim.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1) int64_t weir_sim_now_ms(const weir_sim *sim);
+
+/* All options of a simulation on one line, those drawn from the seed included: what
+ * WEIR_SIM is to be set to.
+ *
+ * Checkpoint: never.
+ * Returns:    "seed=7 loops=1 …".
+ * Ownership:  the simulation's, until it is freed.
+ * Thread:     that of sim.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1) const char *weir_sim_options(const weir_sim *sim);
+
+/* ---- the network -------------------------------------------------------- */
+
+/* Set how long bytes take to and from a port that is listened on.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  takes nothing.
+ * Thread:     that of sim, also in its tasks.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1)
+void weir_sim_link(weir_sim *sim, uint16_t port, uint32_t latency_ms, uint32_t jitter_ms);
+
+/* Cut the link to a port, or make it whole again. What is under way waits; nothing
+ * is lost, as streams send again.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  takes nothing.
+ * Thread:     that of sim, also in its tasks.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1) void weir_sim_cut(weir_sim *sim, uint16_t port, bool cut);
+
+/* End all faults: from here on nothing fails by chance, and links that chance has
+ * cut are whole. For the second half of a test: what must come through now.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  takes nothing.
+ * Thread:     that of sim, also in its tasks.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1) void weir_sim_calm(weir_sim *sim);
+
+/* ---- expectations ------------------------------------------------------- */
+
+/* The trace must be exactly this text. */
+#define WEIR_EXPECT_TRACE(sim, wanted) weir_sim_expect_trace(sim, wanted, WEIR_HERE)
+/* So much virtual time must have passed since the simulation was made. */
+#define WEIR_EXPECT_ELAPSED_MS(sim, wanted) weir_sim_expect_elapsed(sim, wanted, WEIR_HERE)
+
+/* Compare the trace. If it differs, write both texts and the line of options to
+ * standard error, and abort(): every test framework sees that.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing, and only when they are equal.
+ * Ownership:  takes nothing.
+ * Thread:     that of sim.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1, 2, 3)
+void weir_sim_expect_trace(const weir_sim *sim, const char *wanted, const char *site);
+
+/* Compare the virtual time, as weir_sim_expect_trace() does the trace.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing, and only when it is as wanted.
+ * Ownership:  takes nothing.
+ * Thread:     that of sim, also in its tasks.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1, 3)
+void weir_sim_expect_elapsed(const weir_sim *sim, int64_t wanted_ms, const char *site);
+
+WEIR_END
+
+#endif

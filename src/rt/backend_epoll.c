@@ -388,6 +388,8 @@ static void epoll_poll(struct loop *loop, int64_t until_ns)
     if (!list_empty(&be->ended))
         until_ns = 0;
     count = wait_events(be, until_ns);
+    /* What completions set timers by must not be the time before the wait. */
+    loop->now_ns = clock_monotonic_ns();
     be->batch_count = count < 0 ? 0 : count;
     for (int i = 0; i < be->batch_count; i++) {
         struct epoll_event *event = &be->batch[i];

@@ -25,7 +25,7 @@
 #include "base/clock.h"
 #include "rt/loop.h"
 
-#define EPOLL_BATCH 256
+#define EPOLL_BATCH 64 /* what is received is worked off before more is taken */
 #define SEND_VECTORS 64
 #define ACCEPT_TRIES 16
 

@@ -333,6 +333,7 @@ void fiber_run_tasks(struct loop *loop)
     to = next_fiber(loop);
     if (to)
         loop_jump(loop, to);
+    loop->ready.popped += (uint32_t)(RT_BATCH_TASKS - loop->batch_left);
     loop->current = NULL;
     error_slot = NULL;
 }

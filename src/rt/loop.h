@@ -158,6 +158,7 @@ struct scope {
 struct ready {
     struct node *first, **last;
     struct node *near, *far;
+    uint32_t pushed, popped; /* popped is brought up to date after each batch */
 };
 
 struct submission {
@@ -244,6 +245,7 @@ static inline bool ready_empty(const struct loop *loop)
 static inline void ready_push(struct loop *loop, struct task *task)
 {
     task->link.next = NULL;
+    loop->ready.pushed++;
     *loop->ready.last = &task->link;
     loop->ready.last = &task->link.next;
 }

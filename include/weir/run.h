@@ -70,7 +70,7 @@ WEIR_API uint32_t weir_loop_index(void);
  *   -ECANCELED   the loop is ending
  *   -EINVAL      no such loop
  * Ownership:  arg is the task's from here on.
- * Thread:     any thread, once the runtime runs.
+ * Thread:     any thread that is known to end before weir_run() returns.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(2) int weir_submit(uint32_t loop, weir_fn *fn, void *arg);
 

@@ -105,8 +105,8 @@ typedef struct weir_go_opts {
 /* Open a scope inside the current one. In C use WEIR_SCOPE, which closes it.
  *
  * Checkpoint: never.
- * Returns:    the handle; when there is no memory, the handle of a scope that is
- *   cancelled from the start, whose join returns -ENOMEM.
+ * Returns:    the handle; when there is no memory, one that stands for no scope:
+ *   weir_go() starts nothing in it, and its join returns -ENOMEM.
  * Ownership:  the caller's task must close it with weir_scope_close().
  * Thread:     a task.
  * Since:      0.1 */
@@ -250,7 +250,8 @@ WEIR_API WEIR_MUST_USE int weir_yield(void);
 WEIR_API WEIR_MUST_USE int weir_sleep_ms(uint32_t ms);
 
 /* Run a function on the loop's own big stack: for a library that needs more
- * stack than a task has. It must not call a checkpoint.
+ * stack than a task has. It must not call a checkpoint; the task's memory and its
+ * error chain are at hand.
  *
  * Checkpoint: never.
  * Returns:    what fn returns.

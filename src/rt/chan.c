@@ -53,6 +53,7 @@ int chan_send_now(weir_chan *chan, const void *item)
 {
     struct chan_wait *receiver;
 
+    chan_check_loop(chan);
     if (unlikely(chan->closed))
         return WEIR_ECLOSED;
     if (unlikely(!list_empty(&chan->receivers)) &&
@@ -71,6 +72,7 @@ int chan_recv_now(weir_chan *chan, void *ret_item)
 {
     struct chan_wait *sender;
 
+    chan_check_loop(chan);
     if (likely(chan->count > 0)) {
         item_copy(ret_item, chan->items + chan->first * chan->item_bytes, chan->item_bytes);
         chan->count--;

@@ -25,6 +25,18 @@ struct weir_chan {
     const char *name;
 };
 
+/* A channel belongs to the loop that made it: a debug build looks. */
+static inline void chan_check_loop(const weir_chan *chan)
+{
+#ifdef WEIR_DEBUG
+    if (chan->loop != loop_current)
+        rt_wrong_use("channel \"%s\" belongs to loop %u: tasks of another loop can't use it",
+                     chan->name ? chan->name : "", chan->loop->index);
+#else
+    (void)chan;
+#endif
+}
+
 /* Do it now if it can be done: the result, or -EAGAIN. */
 int chan_send_now(weir_chan *chan, const void *item);
 int chan_recv_now(weir_chan *chan, void *ret_item);

@@ -6,10 +6,10 @@
 
 static struct arena *current_arena(const char *call)
 {
-    struct fiber *self = fiber_current();
+    struct arena *arena = rt_arena();
 
-    if (likely(self != NULL))
-        return self->arena;
+    if (likely(arena != NULL))
+        return arena;
     rt_wrong_use("%s was called outside a task", call);
     return NULL;
 }

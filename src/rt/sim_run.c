@@ -49,11 +49,13 @@ static bool run_loops(struct sim *sim)
     uint32_t order[RT_LOOPS_MAX], count = loop_count();
     bool any = false;
 
-    for (uint32_t i = 0; i < count; i++) { /* a random permutation */
-        uint32_t at = (uint32_t)(sim_random(&sim->random_order) % (i + 1));
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = i;
+    for (uint32_t i = 1; i < count; i++) { /* a random permutation */
+        uint32_t at = (uint32_t)(sim_random(&sim->random_order) % (i + 1)), moved = order[at];
 
-        order[i] = order[at];
-        order[at] = i;
+        order[at] = order[i];
+        order[i] = moved;
     }
     for (uint32_t i = 0; i < count; i++) {
         struct loop *loop = loop_at(order[i]);

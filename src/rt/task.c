@@ -258,5 +258,7 @@ struct arena *rt_arena(void)
 {
     struct fiber *self = fiber_current();
 
+    if (!self && loop_current && loop_current->call_fn) /* on the loop's stack, for a task */
+        self = loop_current->call_from;
     return self ? self->arena : NULL;
 }

@@ -182,8 +182,9 @@ static void outer_ended(void *arg, int rc, struct chain *chain)
 
 TASK_TEST(a_spawned_scope_ends_after_those_spawned_in_it)
 {
-    struct rt_spawn how = { .name = "outer", .site = "here", .deadline_ns = WEIR_NEVER_NS,
-                            .ended = outer_ended };
+    struct rt_spawn how = {
+        .name = "outer", .site = "here", .deadline_ns = WEIR_NEVER_NS, .ended = outer_ended
+    };
     uint32_t ms = 3;
 
     (void)arg;
@@ -215,8 +216,11 @@ static void ended_outside(void *arg, int rc, struct chain *chain)
 TASK_TEST(the_end_of_a_task_that_never_started_is_nobody_elses)
 {
     int rc = 1;
-    struct rt_spawn how = { .name = "late", .site = "here", .deadline_ns = WEIR_NEVER_NS,
-                            .ended = ended_outside, .arg = &rc };
+    struct rt_spawn how = { .name = "late",
+                            .site = "here",
+                            .deadline_ns = WEIR_NEVER_NS,
+                            .ended = ended_outside,
+                            .arg = &rc };
     weir_scope s;
     char text[100];
 

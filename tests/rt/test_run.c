@@ -194,7 +194,7 @@ static int in_child(weir_fn *body, char *text, size_t size)
     if (pid == 0) {
         dup2(ends[1], 2);
         signal(SIGABRT, SIG_DFL);
-        _exit(weir_run(body, NULL, .loops = 1) < 0 ? 1 : 0);
+        _exit(weir_run(body, NULL, .loops = 2) < 0 ? 1 : 0);
     }
     close(ends[1]);
     while (len + 1 < (ssize_t)size && (n = read(ends[0], text + len, size - 1 - len)) > 0)
@@ -239,6 +239,24 @@ static int checkpoint_on_the_loops_stack(void *arg)
     return weir_on_loop_stack(park_here, &ms);
 }
 
+typedef WEIR_CHAN(int) int_chan;
+
+static int use_foreign_channel(void *arg)
+{
+    return weir_try_send(*(int_chan *)arg, &(int){ 1 }) < 0;
+}
+
+static int channel_of_another_loop(void *arg)
+{
+    int_chan c;
+    int rc = weir_chan_open(&c, .capacity = 1, .name = "mine");
+
+    (void)arg;
+    if (rc == 0)
+        rc = weir_submit(1, use_foreign_channel, &c);
+    return rc < 0 ? rc : weir_sleep_ms(1000);
+}
+
 static void expect_stop(weir_fn *body, const char *words)
 {
     char text[1000];
@@ -260,6 +278,9 @@ static void mistakes_are_named(void **state)
     expect_stop(brace_without_join, "children that were not joined: call weir_join()");
     expect_stop(end_with_lock, "ended with 1 locks held");
     expect_stop(end_in_scope, "ended inside the scope opened at ");
+#ifdef WEIR_DEBUG
+    expect_stop(channel_of_another_loop, "channel \"mine\" belongs to loop 0");
+#endif
     expect_stop(checkpoint_on_the_loops_stack, "a checkpoint was called outside a task");
 }
 

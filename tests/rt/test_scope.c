@@ -340,6 +340,7 @@ TASK_TEST(context_is_inherited)
 
 static int fill(void *arg)
 {
+    CHECK(weir_alloc(100) != NULL); /* the task's memory */
     return snprintf(arg, 8, "%d", 42);
 }
 

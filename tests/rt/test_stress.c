@@ -151,10 +151,12 @@ static int do_scope(const struct part *part)
 {
     struct part inside = { .depth = part->depth + 1, .brother = part->brother };
     uint32_t children = 1 + below(4);
-    weir_scope_opts opts = { .size = sizeof(opts), .site = WEIR_HERE,
+    weir_scope_opts opts = { .size = sizeof(opts),
+                             .site = WEIR_HERE,
                              .timeout_ms = below(3) ? 0 : 1 + below(5),
                              .limit = below(3) ? 0 : 1 + below(2),
-                             .shield = below(6) == 0, .grace_ms = 1 + below(3) };
+                             .shield = below(6) == 0,
+                             .grace_ms = 1 + below(3) };
     weir_scope s = weir_scope_open_opt(&opts);
     int rc = 0;
 
@@ -216,7 +218,8 @@ static int run_world(void *arg)
     (void)arg;
     for (int i = 0; i < CHANNELS; i++)
         CHECK_INT(weir_chan_open(&w->channels[i], .capacity = (uint32_t)i, .source = i == 3,
-                                 .drop = drop_number), 0);
+                                 .drop = drop_number),
+                  0);
     for (int round = 0; round < ROUNDS; round++) {
         struct part part = { .depth = 0 };
 
@@ -271,7 +274,8 @@ static void stress(uint32_t loops)
     for (int turn = 0; turn < 2; turn++) {
         atomic_store(&worlds_done, 0);
         assert_int_equal(weir_run(run_worlds, NULL, .loops = loops, .each = run_world,
-                                  .grace_ms = 2000, .block_threads = 2, .block_queue = 4), 0);
+                                  .grace_ms = 2000, .block_threads = 2, .block_queue = 4),
+                         0);
         assert_int_equal(atomic_load(&worlds_done), loops);
         assert_int_equal(atomic_load(&units_held), 0);
         for (int kind = 0; kind < BUDGET_KINDS; kind++)

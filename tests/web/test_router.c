@@ -327,7 +327,7 @@ static void every_fault_is_told_at_once(void **state)
     }
     assert_int_equal(router_build(router, &faults), COUNT(bad));
     for (size_t i = 0; i < COUNT(bad); i++) {
-        char start[64];
+        char start[320];
 
         snprintf(start, sizeof(start), "%s: GET %s: ", site[i], bad[i]);
         if (!strstr(faults.ptr, start))

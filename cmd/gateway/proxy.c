@@ -74,6 +74,8 @@ static int upload(void *arg)
     int rc = 0;
 
     while (rc == 0 && (n = weir_body_read(p->x, &data)) != 0) {
+        if (n == -ECANCELED || n == -ETIMEDOUT)
+            return (int)n; /* the passage is over, for another reason */
         if (n < 0) {
             p->upload = (int)n;
             weir_cancel(p->scope);

@@ -89,8 +89,8 @@ static int unknown_flag(const struct cli_command *command, const char *text, siz
     size_t count = 1;
 
     snprintf(word, sizeof(word), "%.*s", (int)len, text);
-    for (const struct cli_flag *flag = command->flags;
-         flag && flag->name && count < CLI_FLAGS_MAX; flag++)
+    for (const struct cli_flag *flag = command->flags; flag && flag->name && count < CLI_FLAGS_MAX;
+         flag++)
         names[count++] = flag->name;
     return cli_mistake(command, "there is no flag `%s`%s", word,
                        cli_near(&near, word, names, count));

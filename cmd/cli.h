@@ -31,8 +31,8 @@ int cli_read(const struct cli_command *command, int argc, char **argv, void *to,
              const char **ret_operand);
 
 /* Tell a mistake in the use of a command: CLI_USAGE. */
-__attribute__((format(printf, 2, 3)))
-int cli_mistake(const struct cli_command *command, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) int cli_mistake(const struct cli_command *command,
+                                                      const char *fmt, ...);
 
 /* "; did you mean `name`?", or "", in the caller's text. */
 struct cli_near {

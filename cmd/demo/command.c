@@ -50,7 +50,8 @@ static bool read_print(void *to, const char *value)
 /* Hold a port of 127.0.0.1: the wanted one, or else any. A descriptor, or -errno. */
 static int hold_port(uint16_t wanted, uint16_t *ret_port)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(wanted),
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_port = htons(wanted),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t len = sizeof(at);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
@@ -112,8 +113,9 @@ static void write_config(const struct demo *demo, struct strbuf *out)
     strbuf_addf(out, "listen: \"127.0.0.1:%u\"\nadmin: \"127.0.0.1:%u\"\nservices:\n", demo->port,
                 demo->admin_port);
     for (size_t i = 0; i < SAMPLES; i++)
-        strbuf_addf(out, "  %s:\n    url: \"http://127.0.0.1:%u\"\n    timeout: 300ms\n"
-                         "    max_connections: 256\n    breaker: { failures: 5, cooldown: 5s }\n",
+        strbuf_addf(out,
+                    "  %s:\n    url: \"http://127.0.0.1:%u\"\n    timeout: 300ms\n"
+                    "    max_connections: 256\n    breaker: { failures: 5, cooldown: 5s }\n",
                     demo->samples[i].kind->name, demo->samples[i].port);
     strbuf_add_c(out, "routes:\n  - path: /api/profile/{id}\n    timeout: 1s\n    aggregate:\n");
     for (size_t i = 0; i < SAMPLES; i++)
@@ -175,9 +177,14 @@ static void end(void *arg)
 static int serve(struct demo_command *c, struct demo *demo, weir_str text)
 {
     struct config config;
-    struct serve serve = { .flags = c->settings, .program = "weir demo",
-                           .source = "ten sample services", .config = &config,
-                           .routes = control_routes, .start = start, .end = end, .arg = demo };
+    struct serve serve = { .flags = c->settings,
+                           .program = "weir demo",
+                           .source = "ten sample services",
+                           .config = &config,
+                           .routes = control_routes,
+                           .start = start,
+                           .end = end,
+                           .arg = demo };
     int rc = config_read("demo.yaml", text, &config);
 
     if (rc == 0)
@@ -247,8 +254,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
 }
 
 static const struct cli_flag flags[] = {
-    { "--port", "N", read_port, "a port from 1 to 65535", "the gateway's; the admin's is the next "
-                                                          "one (8080)" },
+    { "--port", "N", read_port, "a port from 1 to 65535",
+      "the gateway's; the next one is the admin's (8080)" },
     { "--latency-ms", "N", read_latency, "a number from 0 to 60000",
       "how long each service takes (20)" },
     { "--print-config", NULL, read_print, NULL, "print the gateway's configuration, and exit" },

@@ -28,8 +28,7 @@ struct state {
 };
 
 static WEIR_TYPE(state_type, struct state, WEIR_STR(service), WEIR_U16(port), WEIR_BOOL(up),
-                 WEIR_U32(latency_ms), WEIR_U32(jitter_ms), WEIR_F64(error_rate),
-                 WEIR_U64(calls));
+                 WEIR_U32(latency_ms), WEIR_U32(jitter_ms), WEIR_F64(error_rate), WEIR_U64(calls));
 
 /* What a request sets; -1: leave it. */
 struct settings {
@@ -168,8 +167,9 @@ static int change(weir_exchange *x)
     if (!sample)
         return weir_problem(x, 404, "there is no such service");
     if (!read_settings(weir_query(x), &s))
-        return weir_problem(x, 400, "set one or more of ?up=true, false; latency_ms=0 to %d; "
-                                    "jitter_ms=0 to %d; error_rate=0 to 1",
+        return weir_problem(x, 400,
+                            "set one or more of ?up=true, false; latency_ms=0 to %d; "
+                            "jitter_ms=0 to %d; error_rate=0 to 1",
                             SAMPLE_LATENCY_MAX_MS, SAMPLE_LATENCY_MAX_MS);
     if (s.latency_ms >= 0)
         atomic_store(&sample->latency_ms, (unsigned)s.latency_ms);

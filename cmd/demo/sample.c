@@ -71,8 +71,11 @@ void sample_done(struct sample *sample)
 static int open_server(struct sample *sample)
 {
     struct addr addr;
-    struct http_server_opts opts = { .addrs = &addr, .addr_count = 1, .handle = app_handle,
-                                     .map_failure = app_map_failure, .arg = sample->app,
+    struct http_server_opts opts = { .addrs = &addr,
+                                     .addr_count = 1,
+                                     .handle = app_handle,
+                                     .map_failure = app_map_failure,
+                                     .arg = sample->app,
                                      .drain_ms = 1 };
     int rc = addr_from_host(WEIR_S("127.0.0.1"), sample->port, &addr);
 

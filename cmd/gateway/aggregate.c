@@ -191,7 +191,8 @@ static int call_all(struct run *run)
 
     enter_all(run);
     if (!run->failed) {
-        WEIR_SCOPE(s, .timeout_ms = run->aggregate->timeout_ms, .name = run->aggregate->stats.path) {
+        WEIR_SCOPE(s, .timeout_ms = run->aggregate->timeout_ms,
+                   .name = run->aggregate->stats.path) {
             start_all(s, run);
             rc = weir_join(s);
             run->late = weir_timed_out(s);
@@ -298,8 +299,9 @@ int aggregate_handle(weir_exchange *x)
 
     if (rc == -EINVAL) {
         weir_recover();
-        return weir_problem(x, 400, "a parameter in the path can't be passed on: it is empty, "
-                                    "`.` or `..`, or too long");
+        return weir_problem(x, 400,
+                            "a parameter in the path can't be passed on: it is empty, "
+                            "`.` or `..`, or too long");
     }
     if (rc < 0)
         return rc;
@@ -309,9 +311,10 @@ int aggregate_handle(weir_exchange *x)
     rc = call_all(run);
     if (rc == 0 || run->failed)
         rc = answer(x, run);
-    route_count(&a->stats, run->failed || rc < 0 ? ROUTE_FAILED
-                           : run->degraded       ? ROUTE_DEGRADED
-                                                 : ROUTE_OK,
+    route_count(&a->stats,
+                run->failed || rc < 0 ? ROUTE_FAILED
+                : run->degraded       ? ROUTE_DEGRADED
+                                      : ROUTE_OK,
                 weir_now().ns - run->began_ns);
     return rc;
 }

@@ -12,43 +12,46 @@
 #include "base/alloc.h"
 
 static WEIR_TYPE(breaker_type, struct config_breaker,
-    WEIR_U32(failures, WEIR_RANGE(1, 1000000), WEIR_DEFAULT(5),
-             .help = "how many failures in a row open the breaker: 5"),
-    WEIR_DURATION_MS(cooldown_ms, .key = "cooldown", WEIR_RANGE(1, CONFIG_TIME_MAX_MS),
-                     WEIR_DEFAULT(5000), .help = "how long it stays open: 5s"));
+                 WEIR_U32(failures, WEIR_RANGE(1, 1000000), WEIR_DEFAULT(5),
+                          .help = "how many failures in a row open the breaker: 5"),
+                 WEIR_DURATION_MS(cooldown_ms, .key = "cooldown", WEIR_RANGE(1, CONFIG_TIME_MAX_MS),
+                                  WEIR_DEFAULT(5000), .help = "how long it stays open: 5s"));
 
 static WEIR_TYPE(service_type, struct config_service,
-    WEIR_STR(url, .format = WEIR_URL, .help = "where the service is: \"http://127.0.0.1:9001\""),
-    WEIR_DURATION_MS(timeout_ms, .key = "timeout", WEIR_RANGE(1, CONFIG_TIME_MAX_MS),
-                     WEIR_DEFAULT(CONFIG_TIMEOUT_MS), .help = "for one call: 300ms"),
-    WEIR_U32(max_connections, WEIR_RANGE(1, 65535), WEIR_DEFAULT(256),
-             .help = "calls at once: 256"),
-    WEIR_OBJECT(breaker, &breaker_type, .optional = true));
+                 WEIR_STR(url, .format = WEIR_URL,
+                          .help = "where the service is: \"http://127.0.0.1:9001\""),
+                 WEIR_DURATION_MS(timeout_ms, .key = "timeout", WEIR_RANGE(1, CONFIG_TIME_MAX_MS),
+                                  WEIR_DEFAULT(CONFIG_TIMEOUT_MS), .help = "for one call: 300ms"),
+                 WEIR_U32(max_connections, WEIR_RANGE(1, 65535), WEIR_DEFAULT(256),
+                          .help = "calls at once: 256"),
+                 WEIR_OBJECT(breaker, &breaker_type, .optional = true));
 
 static WEIR_TYPE(part_type, struct config_part,
-    WEIR_STR(service, .help = "the name of one of `services`"),
-    WEIR_STR(path, .help = "what to ask the service for: \"/users/{id}\""),
-    WEIR_BOOL(required, WEIR_DEFAULT(false)),
-    WEIR_JSON(fallback, .optional = true));
+                 WEIR_STR(service, .help = "the name of one of `services`"),
+                 WEIR_STR(path, .help = "what to ask the service for: \"/users/{id}\""),
+                 WEIR_BOOL(required, WEIR_DEFAULT(false)), WEIR_JSON(fallback, .optional = true));
 
 static WEIR_TYPE(proxy_type, struct config_proxy,
-    WEIR_STR(service, .help = "the name of one of `services`"));
+                 WEIR_STR(service, .help = "the name of one of `services`"));
 
 static WEIR_TYPE(route_type, struct config_route,
-    WEIR_STR(path, .help = "what clients ask for: /api/profile/{id}"),
-    WEIR_DURATION_MS(timeout_ms, .key = "timeout", WEIR_RANGE(1, CONFIG_TIME_MAX_MS),
-                     .optional = true, .help = "for the whole answer: 1s"),
-    WEIR_MAP(aggregate, &part_type, WEIR_LENGTH(1, CONFIG_PARTS_MAX), .optional = true),
-    WEIR_OBJECT_PTR(proxy, &proxy_type));
+                 WEIR_STR(path, .help = "what clients ask for: /api/profile/{id}"),
+                 WEIR_DURATION_MS(timeout_ms, .key = "timeout", WEIR_RANGE(1, CONFIG_TIME_MAX_MS),
+                                  .optional = true, .help = "for the whole answer: 1s"),
+                 WEIR_MAP(aggregate, &part_type, WEIR_LENGTH(1, CONFIG_PARTS_MAX),
+                          .optional = true),
+                 WEIR_OBJECT_PTR(proxy, &proxy_type));
 
 static WEIR_TYPE(config_type, struct config,
-    WEIR_STR(listen, .format = WEIR_HOST_PORT, .help = "where clients connect: 127.0.0.1:8080"),
-    WEIR_STR(admin, .format = WEIR_HOST_PORT, .optional = true,
-             .help = "where /healthz, /readyz and /metrics are: 127.0.0.1:8081"),
-    WEIR_MAP(services, &service_type, WEIR_LENGTH(1, CONFIG_SERVICES_MAX),
-             .help = "name the services, each with its `url`"),
-    WEIR_ARRAY(routes, WEIR_OBJECT_ITEM(&route_type), WEIR_LENGTH(1, CONFIG_ROUTES_MAX),
-               .help = "list the routes, each with its `path`"));
+                 WEIR_STR(listen, .format = WEIR_HOST_PORT,
+                          .help = "where clients connect: 127.0.0.1:8080"),
+                 WEIR_STR(admin, .format = WEIR_HOST_PORT, .optional = true,
+                          .help = "where /healthz, /readyz and /metrics are: 127.0.0.1:8081"),
+                 WEIR_MAP(services, &service_type, WEIR_LENGTH(1, CONFIG_SERVICES_MAX),
+                          .help = "name the services, each with its `url`"),
+                 WEIR_ARRAY(routes, WEIR_OBJECT_ITEM(&route_type),
+                            WEIR_LENGTH(1, CONFIG_ROUTES_MAX),
+                            .help = "list the routes, each with its `path`"));
 
 int config_read(const char *name, weir_str text, struct config *ret_config)
 {
@@ -76,14 +79,14 @@ void config_done(struct config *config)
 
 void config_print_faults(const struct config *config)
 {
+    char one, *text;
     size_t size;
-    char *text;
 
     if (!config->document) {
         fputs("out of memory\n", stderr);
         return;
     }
-    size = weir_document_print(config->document, NULL, 0) + 1;
+    size = weir_document_print(config->document, &one, sizeof(one)) + 1;
     text = base_malloc(size);
     if (!text) {
         fputs("out of memory\n", stderr);

@@ -110,8 +110,8 @@ static bool told_already(const struct check *c, const char *pointer)
     return false;
 }
 
-__attribute__((format(printf, 4, 5)))
-static void tell(struct check *c, const struct frame *at, const char *hint, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static void tell(struct check *c, const struct frame *at,
+                                                       const char *hint, const char *fmt, ...)
 {
     weir_str pointer = frame_pointer(&c->arena, at, ""), text;
     va_list args;
@@ -245,8 +245,7 @@ static const struct yaml_node *find_service(struct check *c, const struct frame 
             return key->value;
         nearest_try(&nearest, key->text);
     }
-    tell(c, &at, nearest_hint(&nearest, &c->arena).ptr, "there is no service `%s`",
-         shown(c, name));
+    tell(c, &at, nearest_hint(&nearest, &c->arena).ptr, "there is no service `%s`", shown(c, name));
     return NULL;
 }
 
@@ -442,7 +441,9 @@ static void check_users(struct route_check *r)
 
 static void check_route(struct check *c, const struct frame *at, const struct yaml_node *node)
 {
-    struct route_check r = { .check = c, .at = at, .node = node,
+    struct route_check r = { .check = c,
+                             .at = at,
+                             .node = node,
                              .aggregate = member(node, "aggregate"),
                              .proxy = member(node, "proxy"),
                              .path = scalar(member(node, "path")) };

@@ -75,14 +75,12 @@ static int part_init(struct gateway *g, const struct config *config,
 
 static int stats_init(struct gateway *g, struct route_stats *stats, weir_str path)
 {
-    weir_counter *requests = weir_counter_new("weir_gateway_route_requests_total",
-                                              "Requests to routes, by how they went.",
-                                              .labels = { "route", "outcome" },
-                                              .max_series = 3 * CONFIG_ROUTES_MAX);
-    weir_histogram *seconds = weir_histogram_new("weir_gateway_route_duration_seconds",
-                                                 "How long routes took to answer.",
-                                                 .labels = { "route" },
-                                                 .max_series = CONFIG_ROUTES_MAX);
+    weir_counter *requests = weir_counter_new(
+        "weir_gateway_route_requests_total", "Requests to routes, by how they went.",
+        .labels = { "route", "outcome" }, .max_series = 3 * CONFIG_ROUTES_MAX);
+    weir_histogram *seconds = weir_histogram_new(
+        "weir_gateway_route_duration_seconds", "How long routes took to answer.",
+        .labels = { "route" }, .max_series = CONFIG_ROUTES_MAX);
 
     stats->path = keep(g, path);
     stats->ok = weir_counter_with(requests, path, WEIR_S("ok"));
@@ -96,7 +94,8 @@ void route_count(const struct route_stats *stats, enum route_end end, int64_t to
 {
     weir_counter_add(end == ROUTE_OK         ? stats->ok
                      : end == ROUTE_DEGRADED ? stats->degraded
-                                             : stats->failed, 1);
+                                             : stats->failed,
+                     1);
     weir_histogram_observe_ns(stats->seconds, took_ns);
 }
 
@@ -150,8 +149,7 @@ static int add_proxy(struct gateway *g, const struct config *config, const struc
     p->timeout_ms = c->timeout_ms;
     rc = stats_init(g, &p->stats, c->path);
     if (rc == 0)
-        weir_any(app, p->stats.path, proxy_handle, .data = p,
-                 .body_max_bytes = WEIR_UNLIMITED);
+        weir_any(app, p->stats.path, proxy_handle, .data = p, .body_max_bytes = WEIR_UNLIMITED);
     return rc;
 }
 
@@ -179,8 +177,7 @@ static int build(struct gateway *g, const struct config *config, weir_app *app)
     for (size_t i = 0; i < config->routes_count && rc == 0; i++) {
         const struct config_route *route = &config->routes[i];
 
-        rc = route->proxy ? add_proxy(g, config, route, app)
-                          : add_aggregate(g, config, route, app);
+        rc = route->proxy ? add_proxy(g, config, route, app) : add_aggregate(g, config, route, app);
     }
     g->route_count = config->routes_count;
     return rc;
@@ -195,8 +192,8 @@ int gateway_new(const struct config *config, weir_app *app, struct gateway **ret
         return rc;
     arena_init(&g->memory, NULL);
     g->services = arena_zalloc(&g->memory, config->services_count * sizeof(*g->services));
-    g->count = weir_gauge_new("weir_gateway_services", "Services of the gateway.",
-                              .read = refresh, .arg = g);
+    g->count = weir_gauge_new("weir_gateway_services", "Services of the gateway.", .read = refresh,
+                              .arg = g);
     if (g->services)
         rc = build(g, config, app);
     if (rc < 0) {

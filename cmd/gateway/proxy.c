@@ -115,9 +115,8 @@ static int open_request(struct passage *p)
         stream_bytes = head->body == HTTP_BODY_LENGTH ? (uint64_t)head->content_length
                                                       : WEIR_CHUNKED;
     WEIR_SCOPE(s, .timeout_ms = p->service->timeout_ms, .name = "proxied request") {
-        rc = weir_request_open(url, &p->request, .client = p->service->client,
-                               .method = method.ptr, .headers = fields,
-                               .stream_bytes = stream_bytes);
+        rc = weir_request_open(url, &p->request, .client = p->service->client, .method = method.ptr,
+                               .headers = fields, .stream_bytes = stream_bytes);
     }
     return rc;
 }
@@ -279,8 +278,9 @@ static int refused_method(weir_exchange *x, int *ret_rc)
 int proxy_handle(weir_exchange *x)
 {
     const struct proxy *proxy = weir_route_data(x);
-    struct passage p = { .x = x, .proxy = proxy, .service = proxy->service,
-                         .began_ns = weir_now().ns };
+    struct passage p = {
+        .x = x, .proxy = proxy, .service = proxy->service, .began_ns = weir_now().ns
+    };
     int rc = weir_set_header(x, "X-Request-ID", weir_context_get()->correlation_id);
 
     if (rc < 0 || refused_method(x, &rc))
@@ -292,7 +292,9 @@ int proxy_handle(weir_exchange *x)
         rc = p.upload;
     else if (rc < 0 && !weir_replied(x) && rc != -ECANCELED)
         rc = refuse(&p, rc);
-    route_count(&proxy->stats, p.outcome == OUTCOME_OK || p.outcome == OUTCOME_CLIENT_ERROR
-                                   ? ROUTE_OK : ROUTE_FAILED, weir_now().ns - p.began_ns);
+    route_count(&proxy->stats,
+                p.outcome == OUTCOME_OK || p.outcome == OUTCOME_CLIENT_ERROR ? ROUTE_OK
+                                                                             : ROUTE_FAILED,
+                weir_now().ns - p.began_ns);
     return rc;
 }

@@ -80,8 +80,7 @@ static weir_str client_host(weir_exchange *x)
     return address;
 }
 
-static size_t add_forwarded(weir_exchange *x, const struct http_head *head,
-                            weir_http_field *fields)
+static size_t add_forwarded(weir_exchange *x, const struct http_head *head, weir_http_field *fields)
 {
     weir_str via = head->version_minor == 0 ? WEIR_S("1.0 weir") : WEIR_S("1.1 weir");
     size_t n = 0;

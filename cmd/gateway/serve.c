@@ -127,8 +127,7 @@ int serve_gateway(struct serve *serve)
     }
     rc = check_app(serve, app);
     if (rc == 0)
-        rc = weir_serve(app, .program = serve->program,
-                        .listen = { serve->config->listen.ptr },
+        rc = weir_serve(app, .program = serve->program, .listen = { serve->config->listen.ptr },
                         .admin = serve->config->admin.ptr, .loops = settings->loops,
                         .grace_ms = settings->grace_ms, .log_level = settings->log_level,
                         .log_form = settings->log_form, .start = start, .start_arg = serve,

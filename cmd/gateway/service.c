@@ -47,12 +47,19 @@ enum outcome outcome_of_code(int rc)
     if (rc >= 0)
         return OUTCOME_OK;
     switch (rc) {
-    case -ETIMEDOUT: case WEIR_EPEERTIMEOUT: return OUTCOME_TIMEOUT;
-    case -ECANCELED: case WEIR_EGONE: return OUTCOME_CANCELLED;
-    case -ECONNRESET: case -EPIPE: case -ECONNABORTED: case WEIR_ETRUNCATED: return OUTCOME_LOST;
+    case -ETIMEDOUT:
+    case WEIR_EPEERTIMEOUT: return OUTCOME_TIMEOUT;
+    case -ECANCELED:
+    case WEIR_EGONE: return OUTCOME_CANCELLED;
+    case -ECONNRESET:
+    case -EPIPE:
+    case -ECONNABORTED:
+    case WEIR_ETRUNCATED: return OUTCOME_LOST;
     case WEIR_EBREAKER: return OUTCOME_BREAKER;
     case WEIR_EFULL: return OUTCOME_FULL;
-    case WEIR_EHEADSIZE: case WEIR_EBODYSIZE: case WEIR_EJSON: return OUTCOME_BAD_ANSWER;
+    case WEIR_EHEADSIZE:
+    case WEIR_EBODYSIZE:
+    case WEIR_EJSON: return OUTCOME_BAD_ANSWER;
     default: break;
     }
     switch (weir_error_category(rc)) {
@@ -117,23 +124,20 @@ static char *keep(weir_str text)
 static void make_metrics(struct service *s)
 {
     weir_str name = weir_str_c(s->name);
-    weir_counter *requests = weir_counter_new("weir_gateway_service_requests_total",
-                                              "Calls to services, by how they went.",
-                                              .labels = { "service", "outcome" },
-                                              .max_series = CONFIG_SERVICES_MAX * OUTCOME_COUNT);
+    weir_counter *requests = weir_counter_new(
+        "weir_gateway_service_requests_total", "Calls to services, by how they went.",
+        .labels = { "service", "outcome" }, .max_series = CONFIG_SERVICES_MAX * OUTCOME_COUNT);
     weir_histogram *seconds = weir_histogram_new("weir_gateway_service_duration_seconds",
                                                  "How long calls to services took.",
                                                  .labels = { "service" });
-    weir_gauge *breaker = weir_gauge_new("weir_gateway_breaker_state",
-                                         "0: closed, 1: open, 2: probing.",
-                                         .labels = { "service" });
+    weir_gauge *breaker = weir_gauge_new(
+        "weir_gateway_breaker_state", "0: closed, 1: open, 2: probing.", .labels = { "service" });
     weir_gauge *held = weir_gauge_new("weir_gateway_pool_held", "Connections in use.",
                                       .labels = { "service" });
     weir_gauge *idle = weir_gauge_new("weir_gateway_pool_idle", "Connections kept.",
                                       .labels = { "service" });
-    weir_gauge *waiting = weir_gauge_new("weir_gateway_pool_waiting",
-                                         "Calls that wait for a connection.",
-                                         .labels = { "service" });
+    weir_gauge *waiting = weir_gauge_new(
+        "weir_gateway_pool_waiting", "Calls that wait for a connection.", .labels = { "service" });
 
     for (int i = OUTCOME_OK; i < OUTCOME_COUNT; i++)
         s->requests[i] = weir_counter_with(requests, name, weir_str_c(outcomes[i].name));
@@ -159,14 +163,12 @@ int service_init(struct service *service, const struct config_service_entry *con
     service->timeout_ms = c->timeout_ms;
     make_metrics(service);
     rc = weir_client_new(&service->client, .name = service->name,
-                         .max_connections = c->max_connections,
-                         .connect_timeout_ms = c->timeout_ms,
+                         .max_connections = c->max_connections, .connect_timeout_ms = c->timeout_ms,
                          .max_body_bytes = ANSWER_BYTES_MAX);
     if (rc < 0)
         return rc;
     return weir_breaker_new(&service->breaker, .name = service->name,
-                            .failures = c->breaker.failures,
-                            .cooldown_ms = c->breaker.cooldown_ms,
+                            .failures = c->breaker.failures, .cooldown_ms = c->breaker.cooldown_ms,
                             .probe_ms = 2 * c->timeout_ms + 1000);
 }
 
@@ -226,8 +228,8 @@ enum outcome service_enter(struct service *service, weir_ticket *ret_ticket)
 {
     int rc = weir_breaker_enter(service->breaker, ret_ticket);
 
-    if (rc == 0 && atomic_load_explicit(&service->breaker_seen, memory_order_relaxed) ==
-                       WEIR_BREAKER_CLOSED)
+    if (rc == 0 &&
+        atomic_load_explicit(&service->breaker_seen, memory_order_relaxed) == WEIR_BREAKER_CLOSED)
         return OUTCOME_NONE;
     refresh_breaker(service);
     if (rc == 0)
@@ -243,8 +245,8 @@ void service_leave(struct service *service, weir_ticket *ticket, enum outcome ou
     if (outcome == OUTCOME_TIMEOUT && !fair)
         tell = -ECANCELED;
     weir_breaker_leave(ticket, tell);
-    if (tell != 0 || atomic_load_explicit(&service->breaker_seen, memory_order_relaxed) !=
-                         WEIR_BREAKER_CLOSED)
+    if (tell != 0 ||
+        atomic_load_explicit(&service->breaker_seen, memory_order_relaxed) != WEIR_BREAKER_CLOSED)
         refresh_breaker(service);
 }
 

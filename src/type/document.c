@@ -177,9 +177,13 @@ bool weir_document_place(const weir_document *doc, const char *path, uint32_t *r
 size_t weir_document_print(const weir_document *doc, char *text, size_t size)
 {
     size_t len = 0;
+    char none[1];
 
-    if (size)
-        text[0] = '\0';
+    if (size == 0) { /* only the length is asked for */
+        text = none;
+        size = sizeof(none);
+    }
+    text[0] = '\0';
     for (size_t i = 0; i < doc->faults.count; i++) {
         size_t at = len < size ? len : size;
 

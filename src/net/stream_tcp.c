@@ -7,8 +7,6 @@
  *
  * Closing with output unsent: the stream lives on, in its loop's list, until
  * `out` has ended, or for a second. */
-#include <unistd.h>
-
 #include "base/alloc.h"
 #include "net/addr.h"
 #include "net/stream.h"
@@ -306,7 +304,7 @@ int stream_tcp_adopt(int fd, weir_stream **ret_stream)
 
     rc = self ? loop_io(loop)->attach(loop, &self->file, fd, false) : -ENOMEM;
     if (rc < 0) {
-        close(fd);
+        tcp_close_fd(fd);
         base_free(self);
         return rc;
     }

@@ -2,8 +2,6 @@
  * because the HTTP client drives its connections by operations of its own. */
 #include "net/tcp.h"
 
-#include <unistd.h>
-
 int tcp_io(struct io_op *op, const char *what)
 {
     int rc = rt_io(op, what);
@@ -11,6 +9,13 @@ int tcp_io(struct io_op *op, const char *what)
     if (rc == -ETIMEDOUT && op->res == -ETIMEDOUT && !op->cancelled)
         return WEIR_EPEERTIMEOUT;
     return rc;
+}
+
+void tcp_close_fd(int fd)
+{
+    struct io_file file = { .fd = fd };
+
+    loop_io(loop_self())->detach(loop_self(), &file, false);
 }
 
 int tcp_connect(struct io_file *file, const struct sockaddr *addr, socklen_t addr_len)
@@ -30,7 +35,7 @@ int tcp_connect(struct io_file *file, const struct sockaddr *addr, socklen_t add
         return fd;
     rc = io->attach(loop, file, fd, false);
     if (rc < 0) {
-        close(fd);
+        tcp_close_fd(fd);
         return rc;
     }
     rc = tcp_io(&op, "connect");

@@ -13,4 +13,7 @@ int tcp_io(struct io_op *op, const char *what);
  * file is then not attached. A checkpoint. */
 int tcp_connect(struct io_file *file, const struct sockaddr *addr, socklen_t addr_len);
 
+/* Close a descriptor that no file is attached to, on the current loop. */
+void tcp_close_fd(int fd);
+
 #endif

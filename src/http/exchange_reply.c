@@ -137,6 +137,12 @@ static enum reply_framing choose_framing(weir_exchange *x, int status, int64_t l
     return REPLY_UNTIL_CLOSE;
 }
 
+/* Can nothing be sent any more? */
+static bool is_lost(const weir_exchange *x)
+{
+    return !x->conn || x->gone || x->conn->work->out.failed;
+}
+
 /* May an answer begin now? */
 static int reply_check(weir_exchange *x, int status, weir_str type)
 {
@@ -146,7 +152,7 @@ static int reply_check(weir_exchange *x, int status, weir_str type)
         return weir_fail(-EINVAL, "%d is not the status of a final answer", status);
     if (type.len > TYPE_MAX || !http_value_ok(type))
         return weir_fail(-EINVAL, "the content type can't be sent");
-    if (!x->conn || x->gone || x->conn->work->out.failed)
+    if (is_lost(x))
         return WEIR_EGONE;
     return 0;
 }
@@ -238,15 +244,20 @@ static int park_writer(weir_exchange *x, struct out_wait *writer)
     return rc;
 }
 
-/* Wait until no more than so many bytes are left. */
+/* Wait until no more than so many bytes are left. The connection may be lost after
+ * the wake-up and before the task's turn. */
 static int wait_drained(weir_exchange *x, size_t until_bytes)
 {
     struct out_wait writer = {
         .wait = { .abandon = drain_abandon, .what = "a client that reads slowly", .object = x },
         .until_bytes = until_bytes
     };
+    int rc;
 
-    return x->conn->work->out.bytes <= until_bytes ? 0 : park_writer(x, &writer);
+    if (x->conn->work->out.bytes <= until_bytes)
+        return 0;
+    rc = park_writer(x, &writer);
+    return rc == 0 && is_lost(x) ? WEIR_EGONE : rc;
 }
 
 struct big_write {
@@ -301,7 +312,7 @@ static int write_check(weir_exchange *x)
                          x->reply == REPLY_NONE ? "no answer was begun" : "the answer is complete");
     if (x->writer)
         return -EBUSY;
-    if (!x->conn || x->gone || x->conn->work->out.failed)
+    if (is_lost(x))
         return WEIR_EGONE;
     return 0;
 }
@@ -345,7 +356,7 @@ static int write_referred(weir_exchange *x, weir_str data)
     if (rc == 0)
         rc = write_big(x, data);
     if (rc == 0 && x->framing == REPLY_CHUNKED) {
-        rc = !x->conn ? WEIR_EGONE : outq_copy(&x->conn->work->out, H1_CHUNK_TAIL);
+        rc = is_lost(x) ? WEIR_EGONE : outq_copy(&x->conn->work->out, H1_CHUNK_TAIL);
         if (rc == WEIR_EBUDGET) /* a chunk without its end can't be mended later */
             h1_fail_output(x->conn, rc);
     }
@@ -474,7 +485,7 @@ int weir_flush(weir_exchange *x)
         return rc;
     if (x->writer)
         return -EBUSY;
-    if (!x->conn || x->gone || x->conn->work->out.failed)
+    if (is_lost(x))
         return WEIR_EGONE;
     return wait_drained(x, 0);
 }

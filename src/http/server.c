@@ -20,7 +20,6 @@
 #include <weir/log.h>
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "http/h1_conn.h"
 #include "http/server_loop.h"
 
@@ -60,7 +59,7 @@ const char *server_loop_date(struct server_loop *home)
 
     if (now_ns < home->date_until_ns)
         return home->date_field;
-    wall_ns = clock_wall_ns();
+    wall_ns = loop_wall_ns(home->loop);
     text = http_date_at(&home->date, wall_ns / 1000000000);
     memcpy(home->date_field, "Date: ", 6);
     memcpy(home->date_field + 6, text.ptr, text.len);

@@ -113,6 +113,8 @@ struct io_ops {
     /* Has the peer closed or reset an idle stream, or sent what nobody asked for?
      * Never blocks, takes no bytes. */
     bool (*is_dead)(struct loop *loop, struct io_file *file);
+    /* The wall clock, in nanoseconds since 1970; NULL: the system's. */
+    int64_t (*wall_ns)(struct loop *loop);
     /* A random number; the simulator's comes from its seed. */
     uint64_t (*random)(struct loop *loop);
 

@@ -9,6 +9,7 @@
  * asleep, and takes the mark away, so that one of many senders does. The owner
  * sets the mark, then looks at the inbox once more, then waits; so a message
  * that came between is seen. */
+#include "base/clock.h"
 #include "rt/context.h"
 #include "type/current.h"
 
@@ -22,6 +23,11 @@ struct loop *loop_self(void)
 int64_t loop_now_ns(const struct loop *loop)
 {
     return loop->now_ns;
+}
+
+int64_t loop_wall_ns(struct loop *loop)
+{
+    return loop->ops->wall_ns ? loop->ops->wall_ns(loop) : clock_wall_ns();
 }
 
 uint32_t loop_index(const struct loop *loop)

@@ -34,6 +34,8 @@ struct scope;
 struct loop *loop_self(void);
 /* The turn's time. */
 int64_t loop_now_ns(const struct loop *loop);
+/* The wall clock, in nanoseconds since 1970: for what is said, never for waits. */
+int64_t loop_wall_ns(struct loop *loop);
 uint32_t loop_index(const struct loop *loop);
 struct buf_pool *loop_bufs(struct loop *loop);
 struct arena_pool *loop_arenas(struct loop *loop);

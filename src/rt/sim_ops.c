@@ -337,6 +337,13 @@ static void sim_close(struct loop *loop)
     loop->backend = NULL;
 }
 
+/* The virtual clock's 0 is 2020-01-01T00:00:00Z, so that what is dated is the same
+ * in every run. */
+static int64_t sim_wall(struct loop *loop)
+{
+    return INT64_C(1577836800) * 1000000000 + own_of(loop)->sim->now_ns;
+}
+
 static int64_t sim_now(struct loop *loop)
 {
     return own_of(loop)->sim->now_ns;
@@ -483,6 +490,7 @@ const struct io_ops sim_ops = {
     .reset = sim_reset,
     .address = sim_address,
     .is_dead = sim_is_dead,
+    .wall_ns = sim_wall,
     .random = sim_loop_random,
     .block = sim_block,
     .block_withdraw = sim_block_withdraw,

@@ -269,18 +269,17 @@ static void input_append(struct h1_work *w, struct buf *buf)
     }
 }
 
-/* Bytes that nobody wants any more. */
+/* Bytes that nobody wants any more. In LAST, too many of them only stop the reading
+ * (see may_read()): the answer may not even have been sent. */
 static void drop_input(struct h1_conn *c, struct buf *buf, uint32_t n)
 {
     buf_unref(buf);
-    if (c->state == H1_LINGER) {
-        c->lingered += n;
-        n = c->lingered;
-    } else {
+    if (c->state == H1_LAST) {
         c->work->dropped += n;
-        n = c->work->dropped;
+        return;
     }
-    if (n > c->home->opts->linger_bytes)
+    c->lingered += n;
+    if (c->lingered > c->home->opts->linger_bytes)
         h1_abort(c);
 }
 
@@ -346,6 +345,8 @@ static void received(struct h1_conn *c)
 
 static bool may_read(const struct h1_conn *c)
 {
+    if (c->state == H1_LAST && c->work->dropped > c->home->opts->linger_bytes)
+        return false;
     return !c->recv.pending && c->state != H1_CLOSED && !(c->flags & H1_SAW_END) &&
            !(c->work && c->work->next);
 }

@@ -209,6 +209,45 @@ static void a_later_head_has_its_time_from_its_first_byte(void **state)
     expect(trickle_later, 0, "[     0] HTTP/1.1 200\n[ 15000] HTTP/1.1 408\n");
 }
 
+/* ---- a body that nobody asked for ------------------------------------------------------ */
+
+/* More of it than is read on for is there before the answer could be sent. */
+static int flood(void *arg)
+{
+    static const char head[] = "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 9000000\r\n\r\n";
+    static char body[100000];
+    struct http_server *server = start();
+    struct sim_peer peer;
+    char text[1024] = "";
+
+    (void)arg;
+    CHECK_INT(sim_peer_connect(&peer, PORT), 0);
+    CHECK_INT(sim_peer_send(&peer, head, sizeof(head) - 1), sizeof(head) - 1);
+    CHECK_INT(sim_peer_send(&peer, body, sizeof(body)), sizeof(body));
+    CHECK(sim_peer_recv_all(&peer, text, sizeof(text) - 1) > 12);
+    sim_trace("%.12s", text);
+    sim_peer_close(&peer);
+    end(server);
+    return 0;
+}
+
+static void a_flood_does_not_wash_the_answer_away(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct sim_opts opts;
+        struct sim *sim;
+
+        sim_opts_init(&opts);
+        opts.seed = seed;
+        opts.buffer_bytes = 1 << 20;
+        sim = sim_new(&opts);
+        assert_int_equal(sim_run(sim, flood, NULL, NULL), 0);
+        assert_string_equal(sim_trace_text(sim), "[     0] HTTP/1.1 413\n");
+        sim_free(sim);
+    }
+}
+
 /* ---- a slow service ------------------------------------------------------------------ */
 
 static int in_time(void *arg)
@@ -450,6 +489,7 @@ int main(void)
         cmocka_unit_test(connections_are_kept),
         cmocka_unit_test(one_byte_in_nine_seconds_does_not_extend_the_head),
         cmocka_unit_test(a_later_head_has_its_time_from_its_first_byte),
+        cmocka_unit_test(a_flood_does_not_wash_the_answer_away),
         cmocka_unit_test(a_slow_service_against_a_deadline),
         cmocka_unit_test(the_same_seed_gives_the_same_run),
         cmocka_unit_test(no_client_breaks_it),

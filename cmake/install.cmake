@@ -2,6 +2,9 @@
 
 include(GNUInstallDirs)
 
+# The pkg-config file finds its prefix from where it lies: `--prefix` is often given only when installing.
+file(RELATIVE_PATH WEIR_PC_TO_PREFIX
+     ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(${PROJECT_SOURCE_DIR}/cmake/weir.pc.in ${PROJECT_BINARY_DIR}/weir.pc @ONLY)
 
 install(TARGETS weir ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

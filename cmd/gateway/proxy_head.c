@@ -8,8 +8,10 @@
 
 #include <errno.h>
 
+#include <weir/error.h>
 #include <weir/run.h>
 
+#include "http/exchange.h"
 #include "http/names.h"
 #include "http/server.h"
 
@@ -55,7 +57,7 @@ static bool is_rewritten(enum http_field_id id, weir_str name)
 static weir_str list_with(const struct http_head *head, enum http_field_id id, weir_str last)
 {
     const struct http_field *f = http_field_first(head, id);
-    weir_str list = last;
+    weir_str list;
 
     if (!f)
         return last;
@@ -125,6 +127,8 @@ int proxy_request_fields(weir_exchange *x, const weir_http_field **ret_fields)
     return 0;
 }
 
+static const weir_str via_weir = { "1.1 weir", 8 };
+
 /* ---- to the client ------------------------------------------------------------------- */
 
 static bool connection_lists(const weir_response *response, weir_str name)
@@ -145,21 +149,49 @@ static bool connection_lists(const weir_response *response, weir_str name)
 /* What the server writes, or proxy_response_fields() below. */
 static bool is_answered_anew(enum http_field_id id)
 {
-    return id == HTTP_CONTENT_TYPE || id == HTTP_DATE || id == HTTP_X_REQUEST_ID;
+    return id == HTTP_DATE || id == HTTP_X_REQUEST_ID;
+}
+
+static bool goes_back(const weir_response *response, weir_str name)
+{
+    enum http_field_id id = http_field_find(name);
+
+    return !belongs_to_hop(id) && !is_answered_anew(id) && !connection_lists(response, name);
+}
+
+/* Asked before the first is set, as none can be taken back from the problem response
+ * that is sent instead. */
+static int check_room(const weir_exchange *x, const weir_response *response)
+{
+    weir_http_field via = { WEIR_S("Via"), via_weir };
+    size_t count = x->field_count + 1u;
+    size_t bytes = x->field_bytes + via.name.len + via.value.len + 4;
+
+    for (size_t i = 0; i < response->field_count; i++) {
+        const weir_http_field *f = &response->fields[i];
+
+        if (!goes_back(response, f->name))
+            continue;
+        count++;
+        bytes += f->name.len + f->value.len + 4;
+    }
+    if (count <= EXCHANGE_FIELDS_MAX && bytes <= EXCHANGE_FIELDS_BYTES)
+        return 0;
+    return weir_fail(WEIR_EHEADSIZE, "the answer's head has more than %d fields or %d bytes",
+                     EXCHANGE_FIELDS_MAX, EXCHANGE_FIELDS_BYTES);
 }
 
 int proxy_response_fields(weir_exchange *x, const weir_response *response)
 {
-    int rc = 0;
+    int rc = check_room(x, response);
 
     for (size_t i = 0; i < response->field_count && rc == 0; i++) {
         weir_str name = response->fields[i].name;
-        enum http_field_id id = http_field_find(name);
 
-        if (belongs_to_hop(id) || is_answered_anew(id) || connection_lists(response, name))
+        if (!goes_back(response, name))
             continue;
         name = weir_str_dup(name);
         rc = name.ptr ? weir_set_header(x, name.ptr, response->fields[i].value) : -ENOMEM;
     }
-    return rc < 0 ? rc : weir_set_header(x, "Via", WEIR_S("1.1 weir"));
+    return rc < 0 ? rc : weir_set_header(x, "Via", via_weir);
 }

@@ -192,7 +192,7 @@ static void take_sent(struct outq *q, size_t n)
             q->last = NULL;
         seg->done(seg, 0);
     }
-    if (n > 0) {
+    if (q->first) {
         q->first->ptr += n;
         q->first->len -= n;
     }

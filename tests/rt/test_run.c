@@ -239,6 +239,7 @@ static int checkpoint_on_the_loops_stack(void *arg)
     return weir_on_loop_stack(park_here, &ms);
 }
 
+#ifdef WEIR_DEBUG
 typedef WEIR_CHAN(int) int_chan;
 
 static int use_foreign_channel(void *arg)
@@ -256,6 +257,7 @@ static int channel_of_another_loop(void *arg)
         rc = weir_submit(1, use_foreign_channel, &c);
     return rc < 0 ? rc : weir_sleep_ms(1000);
 }
+#endif
 
 static void expect_stop(weir_fn *body, const char *words)
 {

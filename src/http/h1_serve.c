@@ -102,6 +102,8 @@ static void conclude(weir_exchange *x, int rc, const struct chain *chain)
                 leave_incomplete(x);
             rc = rc < 0 ? rc : end;
         }
+    } else if (x->conn && x->reply == REPLY_BEGUN && !is_whole(x)) {
+        leave_incomplete(x);
     }
     count_answer(x);
     if (rc < 0 || x->status >= 500 || weir_log_enabled(WEIR_LOG_DEBUG))

@@ -83,6 +83,7 @@ struct weir_exchange {
     bool ran;                 /* … and had its turn */
     bool at_once;             /* handle() is running: no checkpoints */
     bool in_write;            /* its task waits for the client to take bytes */
+    bool cut;                 /* the server's end has cancelled it */
     bool gone;                /* the client has gone; nobody is answered */
     bool bodiless;            /* HEAD, 204, 304: what is written is dropped */
     uint8_t reason;           /* weir_reason: why the handler's scope was cancelled */

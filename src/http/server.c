@@ -171,21 +171,28 @@ static void listener_stopped(struct listener *listener)
     server_loop_settle(home);
 }
 
-/* Handlers are cancelled; then, a second later, everything is. */
+static void cancel_handlers(struct server_loop *home)
+{
+    list_each_safe(n, &home->exchanges) {
+        weir_exchange *x = container_of(n, weir_exchange, link);
+
+        if (!x->running || x->cut)
+            continue;
+        x->cut = true;
+        atomic_store(&home->server->was_cut, true);
+        count_add(&home->counts.cut, 1);
+        rt_cancel(x->scope, WEIR_REASON_SHUTDOWN, "the server's end");
+    }
+}
+
+/* Handlers are cancelled; then, a second later, everything is, and with it the
+ * handlers that have begun since. */
 static void cut(struct server_loop *home)
 {
+    cancel_handlers(home);
     if (!home->cut) {
         home->cut = true;
         timer_set(home->loop, &home->drain_timer, loop_now_ns(home->loop) + CUT_NS);
-        list_each_safe(n, &home->exchanges) {
-            weir_exchange *x = container_of(n, weir_exchange, link);
-
-            if (!x->running)
-                continue;
-            atomic_store(&home->server->was_cut, true);
-            count_add(&home->counts.cut, 1);
-            rt_cancel(x->scope, WEIR_REASON_SHUTDOWN, "the server's end");
-        }
         return;
     }
     list_each_safe(n, &home->open)
@@ -369,8 +376,6 @@ static void start_here(struct message *message)
     deferred_init(&home->reaper, reap);
     timer_init(&home->drain_timer, drain_over);
     timer_init(&home->idle_timer, idle_over);
-    home->stop_message.run = stop_here;
-    home->cut_message.run = cut_here;
     home->stop_hook.stop = app_stops;
     loop_on_stop(home->loop, &home->stop_hook);
     rc = start_listeners(home);
@@ -461,6 +466,8 @@ static int alloc_loops(struct http_server *server)
         home->metrics = &server->metrics;
         home->connections_max = share;
         home->start_message.run = start_here;
+        home->stop_message.run = stop_here; /* one loop's stop may come before another's start */
+        home->cut_message.run = cut_here;
         server->loops[i] = home;
     }
     return 0;
@@ -542,7 +549,7 @@ void http_server_stop(struct http_server *server)
     if (atomic_exchange(&server->stopping, true))
         return;
     for (uint32_t i = 0; i < server->loop_count; i++)
-        loop_post(server->loops[i]->loop, &server->loops[i]->stop_message);
+        loop_post(loop_at(i), &server->loops[i]->stop_message);
 }
 
 bool http_server_stopping(const struct http_server *server)
@@ -556,7 +563,7 @@ static void cut_all(struct http_server *server)
     if (atomic_exchange(&server->cutting, true) || !gather_more(&server->end, server->loop_count))
         return;
     for (uint32_t i = 0; i < server->loop_count; i++)
-        loop_post(server->loops[i]->loop, &server->loops[i]->cut_message);
+        loop_post(loop_at(i), &server->loops[i]->cut_message);
 }
 
 static void wait_abandon(struct wait *wait, int code)

@@ -73,19 +73,23 @@ static bool is_hex(weir_str s)
     return other; /* all zeros is invalid (Trace Context, section 3.2.2) */
 }
 
-/* W3C Trace Context, section 3.2: "00-<32 hex>-<16 hex>-<2 hex>". */
+/* W3C Trace Context, section 3.2: "00-<32 hex>-<16 hex>-<2 hex>", and no more in
+ * version 00. */
 static bool parse_traceparent(weir_str value, weir_str *ret_trace, bool *ret_sampled)
 {
-    weir_str trace;
+    weir_str trace, flags;
 
-    if (value.len < 55 || (value.len > 55 && value.ptr[55] != '-') ||
-        !weir_str_starts(value, WEIR_S("00-")) || value.ptr[35] != '-' || value.ptr[52] != '-')
+    if (value.len != 55 || !weir_str_starts(value, WEIR_S("00-")) || value.ptr[35] != '-' ||
+        value.ptr[52] != '-')
         return false;
     trace = weir_str_from(value.ptr + 3, 32);
-    if (!is_hex(trace) || !is_hex(weir_str_from(value.ptr + 36, 16)))
+    flags = weir_str_from(value.ptr + 53, 2);
+    if (!is_hex(trace) || !is_hex(weir_str_from(value.ptr + 36, 16)) ||
+        (!is_hex(flags) && !weir_str_eq(flags, WEIR_S("00"))))
         return false;
     *ret_trace = trace;
-    *ret_sampled = (value.ptr[54] & 1) != 0 && value.ptr[54] != 'a';
+    /* Of a letter the last bit is that of its code turned round: 'b' is 11. */
+    *ret_sampled = ((flags.ptr[1] & 1) != 0) != (flags.ptr[1] >= 'a');
     return true;
 }
 

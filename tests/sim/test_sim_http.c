@@ -51,19 +51,58 @@ static int echo(weir_exchange *x)
     return rc < 0 ? rc : weir_reply(x, 200, "text/plain", body);
 }
 
+static int piece_then_slow(weir_exchange *x)
+{
+    int rc = weir_reply_begin(x, 200, "text/plain", WEIR_UNKNOWN_LENGTH);
+
+    if (rc == 0)
+        rc = weir_write(x, WEIR_S("first"));
+    if (rc == 0)
+        rc = weir_flush(x);
+    return rc < 0 ? rc : weir_sleep_ms(400);
+}
+
+/* "1" when the caller's trace goes on and is sampled, "0" when it is not sampled,
+ * "-" when the server has begun one of its own. */
+static int traced(weir_exchange *x)
+{
+    const weir_context *context = weir_context_get();
+    weir_str given = WEIR_S("0af7651916cd43dd8448eb211c80319c");
+
+    return weir_reply_text(x, 200,
+                           !weir_str_eq(context->trace_id, given) ? "-"
+                           : context->sampled                     ? "1"
+                                                                  : "0");
+}
+
+static int for_an_hour(weir_exchange *x)
+{
+    int rc = weir_sleep_ms(3000000);
+
+    sim_trace("handler: %s", weir_error_name(rc));
+    return rc < 0 ? rc : weir_reply_status(x, 204);
+}
+
 static void handle(void *arg, weir_exchange *x, struct http_route *ret_route)
 {
     static const struct {
         const char *path;
         weir_handler *handler;
-    } routes[] = {
-        { "/", hello }, { "/slow", slow }, { "/big", big }, { "/pieces", pieces }, { "/echo", echo }
-    };
+    } routes[] = { { "/first", piece_then_slow },
+                   { "/hour", for_an_hour },
+                   { "/traced", traced },
+                   { "/", hello },
+                   { "/slow", slow },
+                   { "/big", big },
+                   { "/pieces", pieces },
+                   { "/echo", echo } };
 
     (void)arg;
     for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++)
         if (weir_str_eq(weir_path(x), weir_str_c(routes[i].path)))
             ret_route->handler = routes[i].handler;
+    if (weir_str_eq(weir_query(x), WEIR_S("finish")))
+        ret_route->gone = HTTP_GONE_FINISH;
 }
 
 static struct http_server *start(void)
@@ -282,6 +321,108 @@ static void a_slow_service_against_a_deadline(void **state)
            "[   880] call: 200\n");
 }
 
+/* ---- ends -------------------------------------------------------------------------------- */
+
+/* An answer without a length ends with the connection: one that its handler did not
+ * complete must not end in order. */
+static int half_closed(void *arg)
+{
+    static const char *const requests[] = { "GET /first HTTP/1.0\r\n\r\n",
+                                            "GET /first HTTP/1.0\r\n\r\n" };
+    struct http_server *server = start();
+    struct sim_peer peer;
+    char text[1024];
+    ssize_t n;
+
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(sim_peer_connect(&peer, PORT), 0);
+        CHECK_INT(sim_peer_send(&peer, requests[i], strlen(requests[i])), strlen(requests[i]));
+        if (i == 0)
+            CHECK_INT(sim_peer_shutdown(&peer), 0);
+        while ((n = sim_peer_recv(&peer, text, sizeof(text))) > 0)
+            ;
+        sim_trace("%s", weir_error_name((int)n));
+        sim_peer_close(&peer);
+    }
+    end(server);
+    return 0;
+}
+
+static void an_answer_that_was_cut_ends_by_a_reset(void **state)
+{
+    (void)state;
+    expect(half_closed, 0, "[     0] ECONNRESET\n[   400] 0\n");
+}
+
+/* A request whose head is complete after the handlers were cancelled. */
+static int late_request(void *arg)
+{
+    static const char head[] = "GET /hour?finish HTTP/1.1\r\nHost: t\r\n\r\n";
+    struct http_server *server = start();
+    struct sim_peer peer;
+
+    (void)arg;
+    CHECK_INT(sim_peer_connect(&peer, PORT), 0);
+    CHECK_INT(sim_peer_send(&peer, head, 10), 10);
+    CHECK_INT(weir_sleep_ms(1), 0);
+    http_server_stop(server);
+    CHECK_INT(weir_sleep_ms(2500), 0);
+    CHECK_INT(sim_peer_send(&peer, head + 10, sizeof(head) - 11), sizeof(head) - 11);
+    sim_trace("stop: %s", weir_error_name(http_server_wait(server)));
+    sim_peer_close(&peer);
+    http_server_free(server);
+    return 0;
+}
+
+static void a_late_request_does_not_keep_the_server(void **state)
+{
+    (void)state;
+    expect(late_request, 0, "[  3001] handler: ECANCELED\n[  3001] stop: ETIMEDOUT\n");
+}
+
+/* ---- a caller's trace ----------------------------------------------------------------- */
+
+static int traces(void *arg)
+{
+#define PARENT "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-"
+    static const struct {
+        const char *parent, *answer;
+    } cases[] = { { "00-" PARENT "01", "1" },
+                  { "00-" PARENT "00", "0" },
+                  { "00-" PARENT "0a", "0" },
+                  { "00-" PARENT "0b", "1" },
+                  { "00-" PARENT "0c", "0" },
+                  { "00-" PARENT "f3", "1" },
+                  { "00-" PARENT "0", "-" },
+                  { "00-" PARENT "0g", "-" },
+                  { "00-" PARENT "0B", "-" },
+                  { "00-" PARENT "01-x", "-" },
+                  { "00-" PARENT "011", "-" },
+                  { "01-" PARENT "01", "-" },
+                  { "00-00000000000000000000000000000000-b7ad6b7169203331-01", "-" } };
+    struct http_server *server = start();
+
+    (void)arg;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        weir_http_field fields[] = { { WEIR_S("traceparent"), weir_str_c(cases[i].parent) },
+                                     { { NULL, 0 }, { NULL, 0 } } };
+        weir_response r = { 0 };
+
+        CHECK_INT(weir_fetch(WEIR_S("http://127.0.0.1:8080/traced"), &r, .headers = fields), 0);
+        if (!weir_str_eq(r.body, weir_str_c(cases[i].answer)))
+            sim_trace("%s: %.*s", cases[i].parent, WEIR_ARG(r.body));
+    }
+    end(server);
+    return 0;
+}
+
+static void a_trace_goes_on_when_it_is_well_formed(void **state)
+{
+    (void)state;
+    expect(traces, 0, "");
+}
+
 /* ---- the same seed --------------------------------------------------------------------- */
 
 static int caller(void *arg)
@@ -491,6 +632,9 @@ int main(void)
         cmocka_unit_test(a_later_head_has_its_time_from_its_first_byte),
         cmocka_unit_test(a_flood_does_not_wash_the_answer_away),
         cmocka_unit_test(a_slow_service_against_a_deadline),
+        cmocka_unit_test(an_answer_that_was_cut_ends_by_a_reset),
+        cmocka_unit_test(a_late_request_does_not_keep_the_server),
+        cmocka_unit_test(a_trace_goes_on_when_it_is_well_formed),
         cmocka_unit_test(the_same_seed_gives_the_same_run),
         cmocka_unit_test(no_client_breaks_it),
         cmocka_unit_test(a_client_that_resets_within_its_answer),

@@ -4,6 +4,7 @@
  * is kept with the exchange, and problem.c tells the client. */
 #include <weir/run.h>
 
+#include "type/json_decode.h"
 #include "web/app.h"
 
 /* "application/json" and "…/…+json" (RFC 6839), parameters or not; absent will do,
@@ -40,7 +41,7 @@ int weir_read_json_sized(weir_exchange *x, const weir_type *type, void *ret_valu
     rc = weir_body_all(x, &body);
     if (rc < 0)
         return rc;
-    rc = weir_json_decode_sized(body, type, ret_value, size, &faults);
+    rc = json_decode(exchange_arena(x), body, type, JSON_DECODE_INPUT, ret_value, size, &faults);
     if (rc < 0 && own)
         own->faults = faults;
     return rc;

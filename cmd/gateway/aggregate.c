@@ -132,6 +132,18 @@ static int make_run(weir_exchange *x, const struct aggregate *a, struct run **re
     return 0;
 }
 
+/* Has an earlier part got the probe of this one's service? Both are called then: a
+ * route that requires both would give the probe back each time, and the service
+ * would never be had again. */
+static bool probed_already(const struct run *run, const struct call *c)
+{
+    for (const struct call *earlier = run->calls; earlier < c; earlier++) {
+        if (earlier->part->service == c->part->service && earlier->outcome == OUTCOME_NONE)
+            return true;
+    }
+    return false;
+}
+
 /* Ask every breaker before the first call: when a required part can't be had, no
  * other service is troubled. */
 static void enter_all(struct run *run)
@@ -140,6 +152,8 @@ static void enter_all(struct run *run)
         struct call *c = &run->calls[i];
 
         c->outcome = service_enter(c->part->service, &c->ticket);
+        if (c->outcome != OUTCOME_NONE && c->part->required && probed_already(run, c))
+            c->outcome = OUTCOME_NONE;
         if (c->outcome == OUTCOME_NONE)
             continue;
         service_count(c->part->service, c->outcome, -1);

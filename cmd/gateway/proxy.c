@@ -38,6 +38,7 @@ struct passage {
     int upload;    /* the client's fault with the body, or 0 */
     bool answered; /* the head of the answer is there */
     bool late;     /* it did not come in time */
+    bool hurried;  /* the service was not given the time that it is due */
 };
 
 /* ---- the request's body, as a task ----------------------------------------------------- */
@@ -118,6 +119,7 @@ static int open_request(struct passage *p)
         rc = weir_request_open(url, &p->request, .client = p->service->client, .method = method.ptr,
                                .headers = fields, .stream_bytes = stream_bytes);
     }
+    p->hurried = rc == -ETIMEDOUT; /* in line for a connection: making one has its own limit */
     return rc;
 }
 
@@ -128,6 +130,7 @@ static int await_head(struct passage *p, bool uploading)
 
     WEIR_SCOPE(s, .timeout_ms = timeout_ms, .name = "proxied answer") {
         rc = weir_response_head(p->request, &p->response);
+        p->hurried = rc == -ETIMEDOUT && !weir_timed_out(s);
     }
     if (rc < 0)
         return p->late ? weir_fail(-ETIMEDOUT, "no answer from service \"%s\" within %u ms",
@@ -162,18 +165,15 @@ static int pass_no_body(weir_exchange *x, int64_t length)
 static int begin_answer(struct passage *p, bool head_only)
 {
     int64_t length = p->response.content_length;
-    weir_str type = p->response.type;
     int rc;
 
     if (length < 0 || (head_only && length > PROXY_HEAD_BYTES_MAX))
         length = WEIR_UNKNOWN_LENGTH;
-    if (type.ptr)
-        type = weir_str_dup(type);
-    if (p->response.type.ptr && !type.ptr)
-        return -ENOMEM;
     rc = proxy_response_fields(p->x, &p->response);
-    if (rc == 0)
-        rc = weir_reply_begin(p->x, p->response.status, type.ptr, length);
+    if (rc < 0)
+        p->outcome = outcome_of_code(rc);
+    else
+        rc = weir_reply_begin(p->x, p->response.status, NULL, length);
     return rc == 0 && head_only ? pass_no_body(p->x, length) : rc;
 }
 
@@ -208,17 +208,24 @@ static int pass_answer(struct passage *p)
 
 /* ---- the whole --------------------------------------------------------------------------------- */
 
+/* Does the request hold what the client can't write? That is no fault of the service. */
+static bool is_unsendable(const struct passage *p, int rc)
+{
+    return !p->request && (rc == -EINVAL || rc == WEIR_EHEADSIZE);
+}
+
 /* What the service did, as soon as that is known. */
 static void judge(struct passage *p, int rc)
 {
     bool cancelled = rc < 0 && (p->upload < 0 || outcome_of_code(rc) == OUTCOME_CANCELLED);
 
-    p->outcome = cancelled ? OUTCOME_CANCELLED
-                 : rc < 0  ? outcome_of_code(rc)
-                           : outcome_of_status(p->response.status);
+    p->outcome = cancelled              ? OUTCOME_CANCELLED
+                 : is_unsendable(p, rc) ? OUTCOME_NOT_SENT
+                 : rc < 0               ? outcome_of_code(rc)
+                                        : outcome_of_status(p->response.status);
     if (rc == 0 && p->outcome == OUTCOME_BAD_ANSWER)
         p->outcome = OUTCOME_OK; /* a redirect is the client's to follow */
-    service_leave(p->service, &p->ticket, p->outcome, true);
+    service_leave(p->service, &p->ticket, p->outcome, !p->hurried);
 }
 
 static int pass(struct passage *p)
@@ -249,10 +256,15 @@ static int refuse(const struct passage *p, int rc)
     weir_str what;
     int answered;
 
-    if (rc == -EINVAL) {
+    if (p->outcome == OUTCOME_NOT_SENT) {
         weir_recover();
-        return weir_problem(p->x, 400, "the request can't be passed on as it is");
+        return weir_problem(p->x, rc == WEIR_EHEADSIZE ? 431 : 400,
+                            "the request can't be passed on as it is");
     }
+    if (outcome_status(p->outcome) < 400)
+        return rc; /* the service did its part */
+    if (p->hurried && !p->request)
+        cause = "had no connection free in time";
     what = weir_format("service `%s` %s", p->service->name, cause);
     answered = what.ptr ? service_problem(p->x, p->outcome, what.ptr) : -ENOMEM;
     /* The request's line in the log tells the cause with this code. */

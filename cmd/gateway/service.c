@@ -38,6 +38,7 @@ static const struct {
     [OUTCOME_CANCELLED] = { "cancelled", 503, -ECANCELED, "was not waited for" },
     [OUTCOME_NO_RESOURCES] = { "no_resources", 503, -ECANCELED,
                                "could not be asked: the gateway is out of resources" },
+    [OUTCOME_NOT_SENT] = { "not_sent", 400, -ECANCELED, "was not asked" },
 };
 
 /* ---- outcomes ------------------------------------------------------------------- */
@@ -148,6 +149,13 @@ static void make_metrics(struct service *s)
     s->waiting = weir_gauge_with(waiting, name);
 }
 
+/* Less than a call's time, so that a service that takes no connection is told from
+ * a call that had none free until its time was over. */
+static uint32_t connect_timeout(uint32_t timeout_ms)
+{
+    return timeout_ms - timeout_ms / 8;
+}
+
 int service_init(struct service *service, const struct config_service_entry *config)
 {
     const struct config_service *c = &config->value;
@@ -162,9 +170,9 @@ int service_init(struct service *service, const struct config_service_entry *con
         return -ENOMEM;
     service->timeout_ms = c->timeout_ms;
     make_metrics(service);
-    rc = weir_client_new(&service->client, .name = service->name,
-                         .max_connections = c->max_connections, .connect_timeout_ms = c->timeout_ms,
-                         .max_body_bytes = ANSWER_BYTES_MAX);
+    rc = weir_client_new(
+        &service->client, .name = service->name, .max_connections = c->max_connections,
+        .connect_timeout_ms = connect_timeout(c->timeout_ms), .max_body_bytes = ANSWER_BYTES_MAX);
     if (rc < 0)
         return rc;
     return weir_breaker_new(&service->breaker, .name = service->name,

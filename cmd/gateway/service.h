@@ -28,6 +28,7 @@ enum outcome {
     OUTCOME_FULL,         /* not called: too many calls wait */
     OUTCOME_CANCELLED,    /* nobody wants the answer any more */
     OUTCOME_NO_RESOURCES, /* no memory, no descriptor */
+    OUTCOME_NOT_SENT,     /* not called: the request can't be passed on */
     OUTCOME_COUNT
 };
 

@@ -5,6 +5,7 @@ links lead somewhere.
 
 What stands behind the three backquotes says what a block is:
   c            a translation unit; with main() it is also linked, where DIR holds the library
+  c test       a program that is also run, and must end with 0
   c body       statements, compiled inside a function
   c sketch     not compiled: what is planned, or a shape with parts left out
   sh test      a script, run at the top of the tree (WEIR_BUILD is DIR)
@@ -81,6 +82,14 @@ def check_c(block, options):
         else:
             command += ["-c", "-o", os.path.join(folder, "block.o")]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        program = os.path.join(folder, "block")
+        if run.returncode == 0 and block.kind == "c test" and os.path.exists(program):
+            try:
+                run = subprocess.run([program], capture_output=True, text=True, timeout=TIME_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                return f"did not end within {TIME_LIMIT_S} s"
+            if run.returncode != 0:
+                return f"ended with {run.returncode}:\n{run.stdout}{run.stderr}"
     return None if run.returncode == 0 else run.stderr.strip()
 
 
@@ -106,12 +115,12 @@ def check_gateway(block, options):
 
 def check_block(block, options):
     """(counted as, fault or None)"""
-    if block.kind in ("c", "c body"):
+    if block.kind in ("c", "c test", "c body"):
         return "compiled", check_c(block, options)
     if block.kind == "c sketch":
         return "sketched", None
     if block.kind.startswith("c "):
-        return "unknown", f"no kind of block \"{block.kind}\": c, c body or c sketch"
+        return "unknown", f"no kind of block \"{block.kind}\": c, c test, c body or c sketch"
     if block.kind == "sh test":
         return "run", check_sh(block, options)
     if block.kind == "yaml gateway" and options.weir:

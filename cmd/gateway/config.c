@@ -58,6 +58,9 @@ int config_read(const char *name, weir_str text, struct config *ret_config)
     weir_document *document = weir_document_new(name, .max_bytes = CONFIG_BYTES_MAX);
     int rc, checked;
 
+    /* YAML 1.2, section 5.2: a byte order mark may come first; libyaml takes none. */
+    if (weir_str_starts(text, WEIR_S("\xef\xbb\xbf")))
+        text = weir_str_skip(text, 3);
     *ret_config = (struct config){ .document = document };
     if (!document)
         return -ENOMEM;

@@ -236,6 +236,7 @@ static const struct yaml_node *find_service(struct check *c, const struct frame 
     struct frame at = { .up = up, .key = WEIR_S("service") };
     weir_str name = scalar(member(user, "service"));
     struct nearest nearest;
+    const char *hint;
 
     if (!name.ptr || !c->services || c->services->kind != YAML_KIND_MAPPING)
         return NULL;
@@ -245,7 +246,10 @@ static const struct yaml_node *find_service(struct check *c, const struct frame 
             return key->value;
         nearest_try(&nearest, key->text);
     }
-    tell(c, &at, nearest_hint(&nearest, &c->arena).ptr, "there is no service `%s`", shown(c, name));
+    hint = nearest_hint(&nearest, &c->arena).ptr;
+    if (!hint || !*hint)
+        hint = "name one that stands under `services`";
+    tell(c, &at, hint, "there is no service `%s`", shown(c, name));
     return NULL;
 }
 
@@ -330,7 +334,8 @@ static void read_pattern(struct route_check *r)
     case -ENOMEM: r->check->no_memory = true; break;
     default:
         /* ": any method /path: the sentence\n" */
-        text = weir_str_skip(strbuf_str(&faults), sizeof(": any method : ") - 1 + r->path.len);
+        text = weir_str_skip(strbuf_str(&faults),
+                             sizeof(": any method : ") - 1 + strnlen(r->path.ptr, r->path.len));
         text.len -= text.len > 0;
         tell(r->check, &at, "as in /api/profile/{id}, or /users/* for all below", "`path`: %s",
              kept(r->check, text));

@@ -56,6 +56,25 @@ class Check(unittest.TestCase):
             self.assertEqual(code, 2)
             self.assertIn("4194304", err)
 
+    def test_a_byte_order_mark(self):
+        with tempfile.TemporaryDirectory(prefix="weir-e2e-") as folder:
+            file = Path(folder) / "f.yaml"
+            text = (FOLDER / "good.yaml").read_bytes()
+            file.write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"))
+            self.assertEqual(run("check", file)[0], 0)
+            file.write_bytes(b"\xef\xbb\xbf\xef\xbb\xbf" + text)
+            self.assertEqual(run("check", file)[0], 2)
+
+    def test_a_path_with_a_nul(self):
+        with tempfile.TemporaryDirectory(prefix="weir-e2e-") as folder:
+            file = Path(folder) / "f.yaml"
+            file.write_text("listen: \":0\"\nservices: { a: { url: \"http://127.0.0.1:1\" } }\n"
+                            "routes:\n  - { path: \"/u/\\0x\", proxy: { service: zzz } }\n")
+            code, _, err = run("check", file)
+            self.assertEqual(code, 2)
+            self.assertIn(":4:13: `path`: white space or a control byte in it (as in", err)
+            self.assertIn("there is no service `zzz` (name one that stands under", err)
+
     def test_many_faults_are_bounded(self):
         with tempfile.TemporaryDirectory(prefix="weir-e2e-") as folder:
             file = Path(folder) / "f.yaml"

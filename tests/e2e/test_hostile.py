@@ -222,6 +222,40 @@ class Services(unittest.TestCase):
                 self.assertIn((answer.status, answer.read() == b"1"), ((200, True), (502, False)))
             connection.close()
 
+    def test_an_answer_to_nothing_is_not_the_next_ones(self):
+        """What comes on a kept connection that nobody asked for ends it."""
+        late = threading.Event()
+
+        def answer(request, connection):
+            connection.send(reply({"t": request.target}))
+            if not late.is_set():
+                late.wait(LIMIT_S)
+                connection.send(reply({"evil": 1}))
+                sent.set()
+            return b""
+
+        sent = threading.Event()
+        with Proxied(answer) as (g, s):
+            self.assertEqual(g.get("/users/1")[2], b'{"t": "/users/1"}')
+            until(lambda: g.metric('weir_gateway_pool_idle{service="users"}') == 1)
+            late.set()
+            self.assertTrue(sent.wait(LIMIT_S))
+            for i in range(3):
+                self.assertEqual(g.get(f"/users/{i}")[2], b'{"t": "/users/%d"}' % i)
+
+    def test_endless_heads(self):
+        heads = (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n", b"X: 1\r\n")
+        for first, then in ((heads[0], heads[0]), (heads[1], heads[2])):
+            def answer(_, connection):
+                connection.send(first)
+                while True:
+                    connection.send(then * 100)
+
+            with Proxied(answer, more="timeout: 15s") as (g, _):
+                status, _, body = g.get("/users/1")
+                self.assertEqual(status, 502, body)
+                self.assertEqual(g.metric('weir_gateway_pool_held{service="users"}'), 0)
+
     def test_a_connection_with_half_a_request_is_not_used_again(self):
         def answer(request, connection):
             if request.method == "POST":

@@ -8,6 +8,8 @@
 
 #include <weir/url.h>
 
+#include "base/arena.h"
+
 #define URL_BYTES_MAX 16384
 
 /* Slices of the text. */
@@ -22,6 +24,11 @@ struct url {
 /* 0; -ENOMEM for a slice with a NULL pointer; or, with a sentence in the chain,
  * -EINVAL, -EPROTONOSUPPORT for https. What follows a '#' is left out. */
 int url_parse(weir_str text, struct url *ret_url);
+
+/* weir_url_format() with an arena of the caller's: 0, -ENOMEM, or -EINVAL with a
+ * sentence in the chain. */
+int url_format(struct arena *arena, const char *fmt, const weir_value *values, size_t count,
+               weir_str *ret_url);
 
 /* The URL as errors show it: without query and fragment, where secrets stand. */
 weir_str url_shown(weir_str text);

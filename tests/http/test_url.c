@@ -157,6 +157,10 @@ TASK_TEST(values_that_would_change_the_target_are_refused)
     refused(weir_url("http://users/{}?x", ".."));
     refused(weir_url("http://users/.{}", "."));
     refused(weir_url("http://users/{}{}", ".", "."));
+    refused(weir_url("http://users/%2e{}", "."));
+    refused(weir_url("http://users/{}%2E/x", ""));
+    refused(weir_url("http://users/%{}", "2F.."));
+    refused(weir_url("http://users/%2{}", "F.."));
     refused(weir_url("/{}", ".."));
     refused(weir_url("http://{}/x", "evil"));
     refused(weir_url("http://users{}/x", ".evil"));

@@ -68,7 +68,8 @@ int weir_client_new_opt(weir_client **ret_client, const weir_client_opts *opts)
     if (!client)
         return -ENOMEM;
     fill_opts(client, opts);
-    client->seed = (uint64_t)(uintptr_t)client ^ (uint64_t)weir_now().ns;
+    client->seed = loop_self() ? loop_random(loop_self())
+                               : (uint64_t)(uintptr_t)client ^ (uint64_t)weir_now().ns;
     pthread_mutex_init(&client->lock, NULL);
     *ret_client = client;
     return 0;

@@ -284,7 +284,8 @@ void weir_pool_free(weir_pool *pool)
     for (uint32_t i = 0; i < POOL_LOOPS_MAX; i++) {
         struct shelf *shelf = atomic_load(&pool->shelves[i]);
 
-        if (shelf && shelf->loop == loop_self())
+        /* One that is asked for a connection still frees itself then. */
+        if (shelf && shelf->loop == loop_self() && !atomic_load(&shelf->asked))
             shelf_free(shelf);
         else if (shelf)
             shelf_ask(shelf);

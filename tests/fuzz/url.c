@@ -91,7 +91,8 @@ static bool is_refused(const char *text, size_t len)
 static bool compare(const char *fmt, const weir_value *values, weir_str url)
 {
     static char wanted[3 * URL_BYTES_MAX], got[3 * URL_BYTES_MAX];
-    const char *end = fmt + strlen(fmt), *at = url.ptr, *url_end = url.ptr + url.len;
+    const char *end = fmt + strlen(fmt), *at = url.ptr,
+               *url_end = url.ptr ? url.ptr + url.len : NULL;
     bool in_path = true;
 
     for (;;) {

@@ -401,9 +401,10 @@ int weir_join(weir_scope s)
         rc = scope->cancel_code;
     scope_move_chain(scope);
     if (rc == -ETIMEDOUT && scope->flags & SCOPE_OWN_DEADLINE)
-        weir_wrap(rc, "no answer within %lld ms (scope \"%s\", %s)",
+        weir_wrap(rc, "no answer within %lld ms (scope %s%s%s%s)",
                   (long long)((scope->own_deadline_ns - scope->opened_ns) / 1000000),
-                  scope->name ? scope->name : "", scope->site);
+                  scope->name ? "\"" : "", scope->name ? scope->name : "",
+                  scope->name ? "\", " : "at ", scope->site);
     return rc;
 }
 

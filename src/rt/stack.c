@@ -236,8 +236,8 @@ bool stack_intact(const char *low)
 const char *stack_guard_name(enum stack_guard guard)
 {
     switch (guard) {
-    case STACK_GUARD_INSTALL: return "a guard marker a stack";
-    case STACK_GUARD_PROTECT: return "a guard page a stack";
-    default: return "a guard page for 64 stacks, and canaries";
+    case STACK_GUARD_INSTALL: return "a guard page (a marker in the page table) under each";
+    case STACK_GUARD_PROTECT: return "a guard page under each";
+    default: return "a guard page under every 64, and canaries";
     }
 }

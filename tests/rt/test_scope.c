@@ -85,6 +85,13 @@ TASK_TEST(a_deadline_gives_up_and_says_so)
         CHECK(strncmp(text, "no answer within 10 ms (scope \"profile\", ", 41) == 0);
     }
     weir_recover();
+    WEIR_SCOPE(s, .timeout_ms = 10) {
+        weir_go(s, sleep_long, NULL);
+        CHECK_INT(weir_join(s), -ETIMEDOUT);
+        weir_error_print(text, sizeof(text));
+        CHECK(strncmp(text, "no answer within 10 ms (scope at ", 33) == 0);
+    }
+    weir_recover();
     return 0;
 }
 

@@ -47,6 +47,9 @@ struct http_server {
     atomic_bool cutting;
     atomic_bool was_cut;
     _Atomic int start_rc;
+    /* Who may still accept: each listener, and the start until it is over. The
+     * last one closes the sockets, so that what comes then is refused at once. */
+    atomic_uint accepting;
     struct gather start, end;
 };
 
@@ -163,11 +166,20 @@ static void count_listeners(struct server_loop *home)
     atomic_store_explicit(&home->counts.backoffs, sum.backoffs, memory_order_relaxed);
 }
 
+static void accepting_over(struct http_server *server)
+{
+    if (atomic_fetch_sub(&server->accepting, 1) != 1)
+        return;
+    for (uint32_t i = 0; i < server->opts.addr_count; i++)
+        listen_socket_close(&server->sockets[i]);
+}
+
 static void listener_stopped(struct listener *listener)
 {
     struct server_loop *home = listener->opts.arg;
 
     home->listening--;
+    accepting_over(home->server);
     server_loop_settle(home);
 }
 
@@ -357,6 +369,7 @@ static int start_listeners(struct server_loop *home)
             return rc;
         home->started++;
         home->listening++;
+        atomic_fetch_add(&server->accepting, 1);
     }
     return 0;
 }
@@ -497,6 +510,7 @@ static struct http_server *server_new(const struct http_server_opts *opts)
     server->opts.addrs = server->addrs;
     fill_defaults(&server->opts);
     server->loop_count = loop_count();
+    atomic_init(&server->accepting, 1);
     gather_init(&server->start, server->loop_count);
     gather_init(&server->end, server->loop_count);
     for (uint32_t i = 0; i < HTTP_SERVER_ADDRS_MAX; i++)
@@ -527,6 +541,7 @@ int http_server_start(const struct http_server_opts *opts, struct http_server **
     for (uint32_t i = 0; i < server->loop_count; i++)
         loop_post(loop_at(i), &server->loops[i]->start_message);
     gather_wait(&server->start, NULL, server);
+    accepting_over(server);
     rc = atomic_load(&server->start_rc);
     if (rc < 0) {
         http_server_stop(server);

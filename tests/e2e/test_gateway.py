@@ -458,7 +458,6 @@ class Operation(unittest.TestCase):
             self.assertEqual((got[0][0], got[0][2]), (200, b'{"user":1}'))
             self.assertEqual(g.process.wait(LIMIT_S), 0)
 
-    @unittest.expectedFailure  # the socket stays open until the last request has ended
     def test_connections_are_refused_while_it_drains(self):
         gate = threading.Event()
 

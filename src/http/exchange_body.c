@@ -212,7 +212,7 @@ ssize_t weir_body_read(weir_exchange *x, weir_str *ret_data)
 int exchange_body_discard(weir_exchange *x)
 {
     struct h1_work *w = x->conn->work;
-    weir_str data = { NULL, 0 };
+    weir_str data = WEIR_S("");
     int rc;
 
     exchange_body_done(x);
@@ -245,7 +245,7 @@ static int read_known(weir_exchange *x, size_t len, weir_str *ret_body)
 {
     char *all = arena_alloc(&x->arena, len + 1);
     size_t at = 0;
-    weir_str data = { NULL, 0 };
+    weir_str data = WEIR_S("");
     ssize_t n;
 
     if (!all)
@@ -265,7 +265,7 @@ int weir_body_all(weir_exchange *x, weir_str *ret_body)
 {
     struct piece *first = NULL, **end = &first;
     size_t len = 0;
-    weir_str data = { NULL, 0 };
+    weir_str data = WEIR_S("");
     ssize_t n;
     char *all;
 

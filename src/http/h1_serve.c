@@ -501,7 +501,7 @@ void h1_peer_gone(struct h1_conn *c, bool whole)
 {
     weir_exchange *x = c->work ? c->work->x : NULL;
 
-    if (whole) {
+    if (whole || !x) {
         h1_abort(c);
         return;
     }

@@ -513,8 +513,8 @@ static int rude_client(void *arg)
         "GET /slow HTTP/1.1\r\nHost: t\r\n\r\n",
         "GET /?unread HTTP/1.1\r\nHost: t\r\nContent-Length: 11\r\n\r\nGET / HTTP/",
         "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello",
-        "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
-        "5\r\nhello\r\n0\r\n\r\n",
+        ("POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "5\r\nhello\r\n0\r\n\r\n"),
         "POST /echo HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n",
         "GET / HTTP/1.1\nHost: t\n\n",

@@ -13,7 +13,6 @@
 #include "rt/loop.h"
 #include "type/units.h"
 
-#define SERVE_GRACE_MAX_MS (24u * 3600 * 1000)
 #define SERVE_FAULTS_BYTES 8192
 _Static_assert(RT_LOOPS_MAX == 256, "the text of --loops says so");
 
@@ -28,19 +27,12 @@ bool serve_read_loops(void *to, const char *value)
     return true;
 }
 
-/* A number without a unit is of seconds. */
 bool serve_read_grace(void *to, const char *value)
 {
     struct serve_settings *settings = to;
-    size_t len = strlen(value);
-    char text[32];
     uint32_t ms;
 
-    if (len == 0 || len > sizeof(text) - 2)
-        return false;
-    snprintf(text, sizeof(text), "%s%s", value,
-             value[len - 1] >= '0' && value[len - 1] <= '9' ? "s" : "");
-    if (duration_parse(weir_str_c(text), &ms) < 0 || ms > SERVE_GRACE_MAX_MS)
+    if (duration_parse_flag(value, &ms) < 0)
         return false;
     settings->grace_ms = ms ? ms : 1;
     return true;

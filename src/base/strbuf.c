@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 
 #define STRBUF_ROOM_MIN 64
 
@@ -108,43 +109,6 @@ void strbuf_vaddf(struct strbuf *sb, const char *fmt, va_list args)
     /* What the first attempt printed in part is not kept. */
     if (sb->ptr)
         sb->ptr[sb->len] = '\0';
-}
-
-/* The length of the well-formed sequence (RFC 3629, section 4) at the start of
- * s, or 0. *ret_skip is how much to pass over when it is ill-formed: the lead
- * and those continuation bytes that could have belonged to it. */
-static size_t utf8_sequence(weir_str s, size_t *ret_skip)
-{
-    const unsigned char *p = (const unsigned char *)s.ptr;
-    unsigned char low = 0x80, high = 0xbf;
-    size_t want, at;
-
-    if (p[0] < 0x80)
-        return 1;
-    *ret_skip = 1;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        want = 2;
-    else if (p[0] >= 0xe0 && p[0] <= 0xef)
-        want = 3;
-    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-        want = 4;
-    else
-        return 0;
-    /* Overlong forms, surrogates and what lies above U+10FFFF show in the second byte. */
-    if (p[0] == 0xe0)
-        low = 0xa0;
-    else if (p[0] == 0xed)
-        high = 0x9f;
-    else if (p[0] == 0xf0)
-        low = 0x90;
-    else if (p[0] == 0xf4)
-        high = 0x8f;
-    for (at = 1; at < want; at++, low = 0x80, high = 0xbf) {
-        if (at >= s.len || p[at] < low || p[at] > high)
-            return 0;
-        *ret_skip = at + 1;
-    }
-    return want;
 }
 
 static void add_json_escape(struct strbuf *sb, unsigned char c)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "http/exchange.h"
 
 #define DETAIL_MAX 400
@@ -24,24 +25,6 @@ static void put(struct text *t, weir_str s)
     if (n > 0)
         memcpy(t->at, s.ptr, n);
     t->at += n;
-}
-
-/* The length of a well-formed UTF-8 sequence at the front of s; 0: malformed
- * (RFC 3629, section 4). */
-static size_t utf8_len(weir_str s)
-{
-    const unsigned char *b = (const unsigned char *)s.ptr;
-    size_t n = b[0] < 0x80 ? 1 : b[0] >= 0xc2 && b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
-
-    if ((b[0] >= 0x80 && b[0] < 0xc2) || b[0] > 0xf4 || s.len < n)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((b[i] & 0xc0) != 0x80)
-            return 0;
-    if ((b[0] == 0xe0 && b[1] < 0xa0) || (b[0] == 0xed && b[1] > 0x9f) ||
-        (b[0] == 0xf0 && b[1] < 0x90) || (b[0] == 0xf4 && b[1] > 0x8f))
-        return 0;
-    return n;
 }
 
 /* The inside of a JSON string (RFC 8259, section 7). */

@@ -18,6 +18,7 @@
 
 #include <weir/error.h>
 
+#include "base/utf8.h"
 #include "obs/text.h"
 
 #define LINE_TAIL 32
@@ -102,7 +103,7 @@ static void put_text(struct out *o, weir_str s, bool quoted)
             i = run;
             continue;
         }
-        size_t n = text_utf8(s.ptr + i, s.len - i);
+        size_t n = utf8_len(weir_str_skip(s, i));
 
         if (n >= 2 && is_c1(s.ptr + i, n))
             put_escape(o, 0x80, quoted);

@@ -21,6 +21,7 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "base/utf8.h"
 #include "obs/metrics_state.h"
 #include "obs/text.h"
 
@@ -308,7 +309,7 @@ static struct series *series_get(struct series *s, const weir_str *values, size_
         return NULL;
     }
     for (size_t i = 0; i < count; i++)
-        clean[i] = values[i].len <= LABEL_VALUE_BYTES && text_is_utf8(values[i]) ? values[i]
+        clean[i] = values[i].len <= LABEL_VALUE_BYTES && utf8_valid(values[i]) ? values[i]
                                                                                  : WEIR_S("other");
     hash = hash_values(clean, m->label_count);
     found = series_find(m, clean, hash);

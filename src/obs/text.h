@@ -17,9 +17,4 @@ size_t text_i64(char *out, int64_t value);
 /* The shortest of 15 or 17 digits that reads back as value; it must be finite. */
 size_t text_f64(char *out, double value);
 
-/* Length of the well-formed UTF-8 sequence (RFC 3629, section 4) that p, of len
- * bytes (at least 1), begins with: 1 to 4, or 0 when it is malformed. */
-size_t text_utf8(const char *p, size_t len);
-bool text_is_utf8(weir_str s);
-
 #endif

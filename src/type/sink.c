@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "base/utf8.h"
+
 #define ARENA_SINK_FIRST 256
 
 void sink_add_slow(struct sink *sink, weir_str s)
@@ -51,39 +53,6 @@ static size_t plain_run(const unsigned char *p, size_t len)
     return i;
 }
 
-/* Bytes of the UTF-8 sequence at p (RFC 3629, section 4), 0 when it is broken. */
-static size_t utf8_sequence(const unsigned char *p, size_t len)
-{
-    unsigned low = 0x80, high = 0xbf;
-    size_t n;
-
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        n = 2;
-    else if (p[0] >= 0xe0 && p[0] <= 0xef)
-        n = 3;
-    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-        n = 4;
-    else
-        return 0;
-    if (len < n)
-        return 0;
-    if (p[0] == 0xe0)
-        low = 0xa0;
-    else if (p[0] == 0xed)
-        high = 0x9f;
-    else if (p[0] == 0xf0)
-        low = 0x90;
-    else if (p[0] == 0xf4)
-        high = 0x8f;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    return n;
-}
-
 static void add_control(struct sink *sink, unsigned char c)
 {
     static const char names[] = {
@@ -119,7 +88,7 @@ static size_t add_special(struct sink *sink, weir_str s)
         sink_add_char(sink, (char)c);
         return 1;
     }
-    n = utf8_sequence((const unsigned char *)s.ptr, s.len);
+    n = utf8_len(s);
     sink_add(sink, n ? weir_str_from(s.ptr, n) : WEIR_S("\xef\xbf\xbd"));
     return n ? n : 1;
 }

@@ -7,10 +7,13 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "type/json_write.h"
 
 #define FRACTION_DIGITS_MAX 9
+#define DAY_MS 86400000
 
 struct unit {
     const char *name;
@@ -18,7 +21,7 @@ struct unit {
 };
 
 static const struct unit duration_units[] = {
-    { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 },
+    { "d", DAY_MS }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 },
 };
 
 static const struct unit byte_units[] = {
@@ -122,6 +125,25 @@ int duration_parse(weir_str text, uint32_t *ret_ms)
         rc = -ERANGE;
     if (rc == 0)
         *ret_ms = (uint32_t)ms;
+    return rc;
+}
+
+int duration_parse_flag(const char *text, uint32_t *ret_ms)
+{
+    size_t len = strlen(text);
+    char whole[32];
+    uint32_t ms;
+    int rc;
+
+    if (len == 0 || len > sizeof(whole) - 2)
+        return -EINVAL;
+    snprintf(whole, sizeof(whole), "%s%s", text,
+             text[len - 1] >= '0' && text[len - 1] <= '9' ? "s" : "");
+    rc = duration_parse(weir_str_c(whole), &ms);
+    if (rc == 0 && ms > DAY_MS)
+        rc = -ERANGE;
+    if (rc == 0)
+        *ret_ms = ms;
     return rc;
 }
 

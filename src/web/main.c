@@ -12,7 +12,6 @@
 #include "type/units.h"
 #include "web/app.h"
 
-#define MAIN_GRACE_MAX_MS (24u * 3600 * 1000)
 #define MAIN_USAGE 2
 
 struct command {
@@ -81,18 +80,11 @@ static bool read_form(struct command *c, const char *value)
     return false;
 }
 
-/* A number without a unit is of seconds. */
 static bool read_grace(struct command *c, const char *value)
 {
-    size_t len = strlen(value);
-    char text[32];
     uint32_t ms;
 
-    if (len == 0 || len > sizeof(text) - 2)
-        return false;
-    snprintf(text, sizeof(text), "%s%s", value,
-             value[len - 1] >= '0' && value[len - 1] <= '9' ? "s" : "");
-    if (duration_parse(weir_str_c(text), &ms) < 0 || ms > MAIN_GRACE_MAX_MS)
+    if (duration_parse_flag(value, &ms) < 0)
         return false;
     c->serve.grace_ms = ms ? ms : 1;
     return true;

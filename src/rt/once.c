@@ -1,0 +1,306 @@
+/* Doing a thing once: for ever (once), or for all who ask while it is being done
+ * (single-flight).
+ *
+ * Both have a leader, which runs the caller's function in its own task, and
+ * others that wait for it. Leading is handed on before the next leader runs; a
+ * leader that finds itself cancelled by then hands it on in turn.
+ *
+ *   once     not run -> led -> run. A failure belongs to the leader alone, and
+ *            the longest waiting tries next.
+ *   flight   led -> landed (and gone). All get what the leader got, but a failure
+ *            of a leader whose scope was cancelled is its own: the longest
+ *            waiting leads next, with its own function.
+ *
+ * Invariants: tasks wait only while there is a leader; a flight is in its group's
+ * table from its start to its landing, whoever leads it, and owns its key, as the
+ * first leader's may be gone by then. A group that was freed too early goes with
+ * its last flight. */
+#include "base/budget.h"
+#include "base/chain.h"
+#include "base/map.h"
+#include "rt/queued.h"
+
+#define FLIGHTS_MAX_UNSET 1024
+#define FLIGHT_KEY_BYTES_MAX 65536
+
+/* ---- once ------------------------------------------------------------------- */
+
+enum { ONCE_LEADS = 1 }; /* woken to run it, not because it was run */
+
+static void once_hand_on(weir_once *once)
+{
+    struct queued *next = queued_pop(&once->waiting_);
+
+    once->leader_ = next ? next->wait.fiber : NULL;
+    if (next)
+        wait_wake(&next->wait, ONCE_LEADS);
+}
+
+static int once_lead(weir_once *once, weir_fn *fn, void *arg)
+{
+    int rc = rt_check(); /* a cancel may have come since it was handed on */
+
+    if (rc == 0)
+        rc = fn(arg);
+    if (rc < 0) {
+        once_hand_on(once);
+        return rc;
+    }
+    once->run_ = true;
+    once->leader_ = NULL;
+    queued_wake_all(&once->waiting_, 0);
+    return 0;
+}
+
+int weir_run_once(weir_once *once, weir_fn *fn, void *arg)
+{
+    struct queued self = {
+        .wait = { .abandon = queued_abandon, .what = "once", .object = once },
+    };
+    int rc = rt_check();
+
+    if (rc < 0)
+        return rc;
+    if (once->run_) {
+        rt_spend();
+        return 0;
+    }
+    if (once->leader_ == fiber_current())
+        return weir_fail(-EDEADLK, "what runs once asks for itself, and would wait for ever");
+    if (once->leader_) {
+        rc = queued_park(&once->waiting_, &self);
+        if (rc != ONCE_LEADS)
+            return rc;
+    }
+    once->leader_ = fiber_current();
+    return once_lead(once, fn, arg);
+}
+
+/* ---- single-flight ---------------------------------------------------------- */
+
+struct weir_single_flight {
+    struct loop *loop;
+    struct map flights; /* by key */
+    uint32_t max_flights;
+    size_t result_bytes;
+    void (*share)(void *result);
+    const char *name;
+    bool freed;
+};
+
+struct flight {
+    weir_single_flight *group;
+    struct fiber *leader;
+    weir_wait_queue waiting;
+    size_t key_len;
+    char key[];
+};
+
+struct flight_wait {
+    struct queued place;
+    void *ret_result;
+    bool leads; /* woken to lead the flight, not because it has landed */
+};
+
+static weir_str flight_key(const struct flight *flight)
+{
+    return weir_str_from(flight->key, flight->key_len);
+}
+
+static uint64_t flight_bytes(size_t key_len)
+{
+    return sizeof(struct flight) + key_len;
+}
+
+static void group_end(weir_single_flight *group)
+{
+    map_done(&group->flights);
+    base_free(group);
+}
+
+int weir_single_flight_new_opt(weir_single_flight **ret_group, const weir_single_flight_opts *opts)
+{
+    weir_single_flight *group;
+
+    if (!loop_current) {
+        rt_wrong_use("a single-flight group was made outside a loop");
+        return WEIR_EWRONGUSE;
+    }
+    group = base_calloc(1, sizeof(*group));
+    if (!group)
+        return -ENOMEM;
+    group->loop = loop_current;
+    map_init(&group->flights, loop_random(loop_current));
+    group->max_flights = opts->max_flights ? opts->max_flights : FLIGHTS_MAX_UNSET;
+    group->result_bytes = opts->result_bytes;
+    group->share = opts->share;
+    group->name = opts->name ? opts->name : "";
+    *ret_group = group;
+    return 0;
+}
+
+void weir_single_flight_free(weir_single_flight *group)
+{
+    struct map_entry *entry;
+    size_t at = 0;
+
+    if (!group)
+        return;
+    if (group->flights.count == 0) {
+        group_end(group);
+        return;
+    }
+    rt_wrong_use("single-flight \"%s\" was freed with %zu flights under way", group->name,
+                 group->flights.count);
+    group->freed = true;
+    while (map_next(&group->flights, &at, &entry))
+        queued_wake_all(&((struct flight *)entry->value)->waiting, WEIR_ECLOSED);
+}
+
+/* The flight, led by this task. */
+static int flight_start(weir_single_flight *group, weir_str key, struct flight **ret_flight)
+{
+    struct flight *flight;
+    int rc;
+
+    if (group->flights.count >= group->max_flights)
+        return weir_fail(WEIR_EFULL, "%u flights of \"%s\" are under way already",
+                         group->max_flights, group->name);
+    if (!budget_take(BUDGET_QUEUE, flight_bytes(key.len)))
+        return weir_fail(WEIR_EBUDGET, "a flight of \"%s\" with a key of %zu bytes", group->name,
+                         key.len);
+    flight = base_malloc(flight_bytes(key.len));
+    if (!flight) {
+        rc = -ENOMEM;
+        goto fail;
+    }
+    *flight = (struct flight){ .group = group, .leader = fiber_current(), .key_len = key.len };
+    memcpy(flight->key, key.ptr, key.len);
+    rc = map_put(&group->flights, flight_key(flight), flight);
+    if (rc < 0)
+        goto fail;
+    *ret_flight = flight;
+    return 0;
+fail:
+    base_free(flight);
+    budget_give(BUDGET_QUEUE, flight_bytes(key.len));
+    return rc;
+}
+
+static bool flight_hand_on(struct flight *flight)
+{
+    struct queued *next = queued_pop(&flight->waiting);
+
+    if (!next)
+        return false;
+    flight->leader = next->wait.fiber;
+    container_of(next, struct flight_wait, place)->leads = true;
+    wait_wake(&next->wait, 0);
+    return true;
+}
+
+/* Give a parked task the error chain (NULL for none), in its own slot. Without
+ * memory it gets the code alone. */
+static void chain_give(struct fiber *fiber, const struct chain *chain, int rc)
+{
+    struct chain **own = error_slot;
+
+    error_slot = &fiber->chain;
+    weir_recover();
+    if (chain) {
+        weir_fail_at(chain->links[0].site, rc, "%s", "");
+        if (fiber->chain)
+            *fiber->chain = *chain;
+    }
+    error_slot = own;
+}
+
+static void flight_deliver(struct flight *flight, int rc, const void *result)
+{
+    const weir_single_flight *group = flight->group;
+    const struct chain *chain = rc < 0 ? chain_current() : NULL;
+    struct queued *place;
+
+    if (chain && chain->links[chain->count - 1].code != rc)
+        chain = NULL; /* of an earlier failure */
+    while ((place = queued_pop(&flight->waiting)) != NULL) {
+        void *ret_result = container_of(place, struct flight_wait, place)->ret_result;
+
+        if (rc < 0) {
+            chain_give(place->wait.fiber, chain, rc);
+        } else if (group->result_bytes > 0) {
+            memcpy(ret_result, result, group->result_bytes);
+            if (group->share)
+                group->share(ret_result);
+        }
+        wait_wake(&place->wait, rc);
+    }
+}
+
+static void flight_land(struct flight *flight)
+{
+    weir_single_flight *group = flight->group;
+
+    map_remove(&group->flights, flight_key(flight));
+    budget_give(BUDGET_QUEUE, flight_bytes(flight->key_len));
+    base_free(flight);
+    if (group->freed && group->flights.count == 0)
+        group_end(group);
+}
+
+static int flight_lead(struct flight *flight, weir_flight_fn *fn, void *arg, void *ret_result)
+{
+    int rc = rt_check(); /* a cancel may have come since it was handed on */
+
+    if (rc == 0)
+        rc = fn(arg, ret_result);
+    if (rc < 0 && rt_check() < 0 && flight_hand_on(flight))
+        return rc;
+    flight_deliver(flight, rc, ret_result);
+    flight_land(flight);
+    return rc;
+}
+
+static int flight_refuse(const weir_single_flight *group, weir_str key, size_t result_size)
+{
+    if (group->loop != loop_current) {
+        rt_wrong_use("single-flight \"%s\" belongs to loop %u: tasks of another loop can't use it",
+                     group->name, group->loop->index);
+        return WEIR_EWRONGUSE;
+    }
+    if (!key.ptr)
+        return -ENOMEM;
+    if (key.len > FLIGHT_KEY_BYTES_MAX)
+        return weir_fail(-EINVAL, "a key of %zu bytes: at most %d fit", key.len,
+                         FLIGHT_KEY_BYTES_MAX);
+    if (result_size != group->result_bytes)
+        return weir_fail(-EINVAL, "a result of %zu bytes is asked for, those of \"%s\" have %zu",
+                         result_size, group->name, group->result_bytes);
+    return rt_check();
+}
+
+int weir_single_flight_run(weir_single_flight *group, weir_str key, weir_flight_fn *fn, void *arg,
+                           void *ret_result, size_t result_size)
+{
+    struct flight_wait self = {
+        .place.wait = { .abandon = queued_abandon, .what = "single-flight", .object = group },
+        .ret_result = ret_result,
+    };
+    struct flight *flight;
+    int rc = flight_refuse(group, key, result_size);
+
+    if (rc < 0)
+        return rc;
+    flight = map_get(&group->flights, key);
+    if (!flight) {
+        rc = flight_start(group, key, &flight);
+        if (rc == 0)
+            return flight_lead(flight, fn, arg, ret_result);
+        rt_spend(); /* who tries again and again lets others run */
+        return rc;
+    }
+    if (flight->leader == fiber_current())
+        return weir_fail(-EDEADLK, "a flight asks for itself, and would wait for ever");
+    rc = queued_park(&flight->waiting, &self.place);
+    return self.leads ? flight_lead(flight, fn, arg, ret_result) : rc;
+}

@@ -310,7 +310,7 @@ static struct series *series_get(struct series *s, const weir_str *values, size_
     }
     for (size_t i = 0; i < count; i++)
         clean[i] = values[i].len <= LABEL_VALUE_BYTES && utf8_valid(values[i]) ? values[i]
-                                                                                 : WEIR_S("other");
+                                                                               : WEIR_S("other");
     hash = hash_values(clean, m->label_count);
     found = series_find(m, clean, hash);
     if (!found)

@@ -294,7 +294,7 @@ int weir_single_flight_run(weir_single_flight *group, weir_str key, weir_flight_
     flight = map_get(&group->flights, key);
     if (!flight) {
         rc = flight_start(group, key, &flight);
-        if (rc == 0)
+        if (flight)
             return flight_lead(flight, fn, arg, ret_result);
         rt_spend(); /* who tries again and again lets others run */
         return rc;

@@ -8,7 +8,9 @@
 #include <weir/error.h>
 #include <weir/exchange.h>
 #include <weir/export.h>
+#include <weir/fd.h>
 #include <weir/guard.h>
+#include <weir/jobs.h>
 #include <weir/json.h>
 #include <weir/log.h>
 #include <weir/metrics.h>

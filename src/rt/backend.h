@@ -32,7 +32,7 @@ struct io_op;
 
 typedef void io_done_fn(struct io_op *op);
 
-enum io_kind { IO_ACCEPT, IO_CONNECT, IO_RECV, IO_SEND };
+enum io_kind { IO_ACCEPT, IO_CONNECT, IO_RECV, IO_SEND, IO_POLL };
 
 /* A descriptor that a backend knows: embedded in its owner, attached once. */
 struct io_file {
@@ -45,7 +45,7 @@ struct io_op {
     struct node link;   /* the backend's while it is pending */
     io_done_fn *done;
     void *done_arg;     /* for done's use */
-    struct io_file *file;
+    struct io_file *file; /* IO_POLL: not looked at */
     enum io_kind kind;
     bool pending;
     bool cancelled;
@@ -68,16 +68,29 @@ struct io_op {
         struct {        /* IO_ACCEPT: res is the new descriptor (non-blocking) */
             struct sockaddr_storage *ret_peer; /* may be NULL */
         } accept;
+        struct {        /* IO_POLL: wait until a descriptor that weir did not open is
+                           ready, once; res is what holds of events, with POLLERR and
+                           POLLHUP when they do (> 0), or -EBADF, or -EPERM: a regular
+                           file or directory. It looks first (level semantics), and
+                           ends at once if anything holds. Any number of these may
+                           wait on one descriptor. Nothing of the descriptor is
+                           changed, and its owner may close it at any time; who waits
+                           for a closed one is woken by a cancel at the latest. */
+            int fd;
+            short events; /* of POLLIN, POLLOUT, POLLPRI, POLLRDHUP */
+        } poll;
     };
 };
 
 struct io_listen_opts {
     int backlog;
     bool reuse_port;
+    uint32_t unix_mode; /* of a unix socket's file, less the umask; 0: as it comes */
 };
 
 struct io_ops {
     const char *name;
+    bool in_memory; /* addresses are its own: a unix socket's path is no file */
     int (*open)(struct loop *loop);
     void (*close)(struct loop *loop);
 

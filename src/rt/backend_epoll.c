@@ -18,11 +18,13 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "rt/foreign.h"
 #include "rt/loop.h"
 
 #define EPOLL_BATCH 64 /* what is received is worked off before more is taken */
@@ -33,10 +35,11 @@ enum { CAN_READ = 1, CAN_WRITE = 2, SAW_END = 4 };
 
 struct epoll_backend {
     int epoll, wake;
-    struct node ended;  /* cancelled operations, to be reported */
+    struct node ended;  /* operations to be reported: cancelled, or of foreign */
     uint64_t random;
     bool no_pwait2;     /* the kernel is older than 5.11 */
     int batch_count;
+    struct foreign foreign; /* registered, like wake, without a file */
     struct epoll_event batch[EPOLL_BATCH];
 };
 
@@ -54,6 +57,7 @@ static int epoll_open(struct loop *loop)
     if (!be)
         return -ENOMEM;
     list_init(&be->ended);
+    foreign_init(&be->foreign);
     be->wake = -1;
     be->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (be->epoll < 0)
@@ -81,6 +85,7 @@ static void epoll_close(struct loop *loop)
 {
     struct epoll_backend *be = backend_of(loop);
 
+    foreign_done(&be->foreign);
     close(be->wake);
     close(be->epoll);
     base_free(be);
@@ -285,12 +290,32 @@ static struct io_op **slot_of(struct io_op *op)
     return reads ? &op->file->reader : &op->file->writer;
 }
 
+static bool foreign_begin(struct epoll_backend *be, struct io_op *op)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+    bool first = be->foreign.epoll < 0;
+
+    if (foreign_submit(&be->foreign, op))
+        return true;
+    op->pending = true;
+    if (!first || epoll_ctl(be->epoll, EPOLL_CTL_ADD, be->foreign.epoll, &event) == 0)
+        return false;
+    op->res = -errno;
+    op->pending = false;
+    foreign_forget(&be->foreign, op);
+    foreign_done(&be->foreign); /* the next one tries again */
+    return true;
+}
+
 static bool epoll_submit(struct loop *loop, struct io_op *op)
 {
-    struct io_op **slot = slot_of(op);
+    struct io_op **slot;
 
     op->cancelled = false;
     op->pending = false;
+    if (unlikely(op->kind == IO_POLL))
+        return foreign_begin(backend_of(loop), op);
+    slot = slot_of(op);
     if (op->kind == IO_SEND)
         op->send.moved = 0;
     if (unlikely(*slot != NULL)) {
@@ -308,7 +333,10 @@ static void epoll_cancel(struct loop *loop, struct io_op *op)
 {
     if (!op->pending || op->cancelled)
         return;
-    *slot_of(op) = NULL;
+    if (op->kind == IO_POLL)
+        foreign_forget(&backend_of(loop)->foreign, op);
+    else
+        *slot_of(op) = NULL;
     op->cancelled = true;
     op->res = -ECANCELED;
     if (op->kind == IO_SEND && op->send.moved > 0)
@@ -383,6 +411,7 @@ static void run_ended(struct epoll_backend *be)
 static void epoll_poll(struct loop *loop, int64_t until_ns)
 {
     struct epoll_backend *be = backend_of(loop);
+    bool woken = false;
     int count;
 
     if (!list_empty(&be->ended))
@@ -396,8 +425,12 @@ static void epoll_poll(struct loop *loop, int64_t until_ns)
 
         if (event->data.ptr)
             file_event(loop, event->data.ptr, event->events, event);
+        else
+            woken = true;
     }
     be->batch_count = 0;
+    if (unlikely(woken) && be->foreign.epoll >= 0)
+        foreign_collect(&be->foreign, &be->ended);
     run_ended(be);
 }
 
@@ -425,6 +458,9 @@ static int epoll_listen(struct loop *loop, const struct sockaddr *addr, socklen_
     /* Accepted connections inherit TCP_NODELAY from here. */
     if (addr->sa_family != AF_UNIX)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    /* Set before bind: there is no moment in which the file is more open. */
+    if (addr->sa_family == AF_UNIX && opts->unix_mode)
+        fchmod(fd, opts->unix_mode);
     if (opts->reuse_port)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
     if (bind(fd, addr, addr_len) < 0 || listen(fd, opts->backlog) < 0) {

@@ -1,9 +1,11 @@
 /* A simulation's life, its clock of events, its chance and its trace; see sim.h.
  *
- * There are two sources of chance: one for the network and its faults, one for
- * the order of things. So a run with faults and the same without take the same
- * turns as long as nothing has failed. The loops' own random numbers are a third,
- * one a loop. */
+ * There are several sources of chance: one for the network's delays, one for the
+ * order of things, one for each kind of fault (sim_fault.c), and one a loop for its
+ * own random numbers. So a run with faults and the same without take the same
+ * turns as long as nothing has failed. */
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "rt/sim_state.h"
 
@@ -21,11 +23,6 @@ uint64_t sim_random(uint64_t *state)
 uint64_t sim_below(struct sim *sim, uint64_t bound)
 {
     return bound > 1 ? sim_random(&sim->random) % bound : 0;
-}
-
-bool sim_chance(struct sim *sim, uint32_t rate)
-{
-    return rate > 0 && !sim->calm && sim_random(&sim->random) % 1000 < rate;
 }
 
 /* ---- events ------------------------------------------------------------- */
@@ -76,6 +73,13 @@ static void seed_all(struct sim *sim)
     sim->random_order = sim_random(&seed);
     for (uint32_t i = 0; i < sim->opts.loops; i++)
         sim->loops[i].random = sim_random(&seed);
+    sim_faults_seed(sim, &seed);
+}
+
+static void calm_down(struct sim *sim, struct sim_event *event)
+{
+    (void)event;
+    sim_calm(sim);
 }
 
 struct sim *sim_new(const struct sim_opts *opts)
@@ -93,7 +97,13 @@ struct sim *sim_new(const struct sim_opts *opts)
     list_init(&sim->listeners);
     list_init(&sim->conns);
     list_init(&sim->links);
+    list_init(&sim->parts);
     list_init(&sim->jobs);
+    sim->trace_fd = -1;
+    sim->calm_at_ns = WEIR_NEVER_NS;
+    sim_event_init(&sim->calm_down, calm_down);
+    if (opts->calm_ms > 0)
+        sim_event_arm(sim, &sim->calm_down, opts->calm_ms * SIM_MS);
     sim_event_init(&sim->begin_jobs, sim_begin_jobs);
     sim->loops = base_calloc(opts->loops, sizeof(*sim->loops));
     sim->usual = sim_link_new(sim, 0);
@@ -105,6 +115,7 @@ struct sim *sim_new(const struct sim_opts *opts)
         sim->loops[i].sim = sim;
         list_init(&sim->loops[i].ended);
         list_init(&sim->loops[i].marked);
+        list_init(&sim->loops[i].polls);
     }
     seed_all(sim);
     return sim;
@@ -115,6 +126,7 @@ void sim_free(struct sim *sim)
     if (!sim)
         return;
     sim_files_close(sim);
+    sim_heal(sim);
     sim_links_free(sim);
     base_free(sim->files);
     base_free(sim->loops);
@@ -146,18 +158,52 @@ uint64_t sim_waits(const struct sim *sim)
 
 /* ---- trace -------------------------------------------------------------- */
 
+/* Whose turn it is. */
+static void add_place(struct sim *sim)
+{
+    if (loop_current)
+        strbuf_addf(&sim->trace, "loop %u: ", loop_current->index);
+    else
+        strbuf_add_c(&sim->trace, "network: ");
+}
+
 void sim_vtrace(struct sim *sim, const char *fmt, va_list args)
 {
+    size_t from = sim->trace.len;
+
     if (sim->trace_full)
         return;
+    sim->quiet++;
     if (sim->trace.len > SIM_TRACE_MAX) {
         sim->trace_full = true;
         strbuf_add_c(&sim->trace, "the trace ends here: it is over 1 MiB\n");
-        return;
+    } else {
+        strbuf_addf(&sim->trace, "[%6lld] ", (long long)(sim->now_ns / SIM_MS));
+        if (sim->opts.show > 0)
+            add_place(sim);
+        strbuf_vaddf(&sim->trace, fmt, args);
+        strbuf_add_char(&sim->trace, '\n');
     }
-    strbuf_addf(&sim->trace, "[%6lld] ", (long long)(sim->now_ns / SIM_MS));
-    strbuf_vaddf(&sim->trace, fmt, args);
-    strbuf_add_char(&sim->trace, '\n');
+    sim->quiet--;
+    if (sim->trace_fd >= 0 && sim->trace.len > from &&
+        write(sim->trace_fd, sim->trace.ptr + from, sim->trace.len - from) < 0)
+        sim->trace_fd = -1; /* nobody reads it */
+}
+
+void sim_note(struct sim *sim, uint32_t show, const char *fmt, ...)
+{
+    va_list args;
+
+    if (sim->opts.show < show)
+        return;
+    va_start(args, fmt);
+    sim_vtrace(sim, fmt, args);
+    va_end(args);
+}
+
+void sim_trace_to(struct sim *sim, int fd)
+{
+    sim->trace_fd = fd;
 }
 
 void sim_trace(const char *fmt, ...)

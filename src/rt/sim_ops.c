@@ -48,7 +48,7 @@ static int files_place(struct sim *sim)
 
 int sim_fd_open(struct sim *sim, struct sim_fd *fd, bool listening)
 {
-    int place = sim_chance(sim, sim->opts.no_files) ? -EMFILE : files_place(sim);
+    int place = sim_fault(sim, SIM_FAULT_no_files, NULL) ? -EMFILE : files_place(sim);
 
     if (place < 0)
         return place;
@@ -189,7 +189,7 @@ static bool begin_op(struct loop *loop, struct sim_attach *attach, struct io_op 
         op->res = sim_end_connect(sim_end_of(attach->fd), op->connect.addr, op->connect.addr_len);
         return op->res < 0;
     }
-    if (sim_chance(sim, sim->opts.late)) {
+    if (sim_fault(sim, SIM_FAULT_late, NULL) || sim_fault(sim, SIM_FAULT_interrupt, NULL)) {
         mark(attach);
         return false;
     }
@@ -198,11 +198,15 @@ static bool begin_op(struct loop *loop, struct sim_attach *attach, struct io_op 
 
 static bool sim_submit(struct loop *loop, struct io_op *op)
 {
-    struct sim_attach *attach = attach_of(loop, op->file);
-    struct io_op **slot = slot_of(op);
+    struct sim_attach *attach;
+    struct io_op **slot;
 
     op->cancelled = false;
     op->pending = false;
+    if (op->kind == IO_POLL)
+        return sim_poll_submit(own_of(loop), op);
+    attach = attach_of(loop, op->file);
+    slot = slot_of(op);
     if (op->kind == IO_SEND)
         op->send.moved = 0;
     if (*slot != NULL || !attach) {
@@ -223,6 +227,14 @@ static void pass_on(struct sim *sim, struct sim_fd *fd)
         sim_mark_one(sim, fd);
 }
 
+static void cancel_poll(struct sim_loop *own, struct io_op *op)
+{
+    list_remove(&op->link);
+    op->cancelled = true;
+    op->res = -ECANCELED;
+    list_push(&own->ended, &op->link);
+}
+
 static void sim_cancel(struct loop *loop, struct io_op *op)
 {
     struct sim *sim = own_of(loop)->sim;
@@ -230,11 +242,15 @@ static void sim_cancel(struct loop *loop, struct io_op *op)
 
     if (!op->pending || op->cancelled)
         return;
+    if (op->kind == IO_POLL) {
+        cancel_poll(own_of(loop), op);
+        return;
+    }
     attach = attach_of(loop, op->file);
     *slot_of(op) = NULL;
     op->cancelled = true;
     /* Another loop may have closed a listening descriptor meanwhile. */
-    if (!attach || !sim_chance(sim, sim->opts.race) || !try_op(loop, attach->fd, op)) {
+    if (!attach || !sim_fault(sim, SIM_FAULT_race, NULL) || !try_op(loop, attach->fd, op)) {
         op->res = -ECANCELED;
         if (op->kind == IO_SEND && op->send.moved > 0)
             op->res = op->send.moved > INT32_MAX ? INT32_MAX : (int)op->send.moved;
@@ -246,6 +262,10 @@ static void sim_cancel(struct loop *loop, struct io_op *op)
 
 static void retry(struct loop *loop, struct sim_attach *attach, struct io_op *op)
 {
+    if (sim_fault(own_of(loop)->sim, SIM_FAULT_interrupt, NULL)) {
+        mark(attach);
+        return;
+    }
     if (!try_op(loop, attach->fd, op))
         return;
     *slot_of(op) = NULL;
@@ -293,17 +313,9 @@ static void sim_poll(struct loop *loop, int64_t until_ns)
 
 /* ---- waits -------------------------------------------------------------- */
 
-/* A cancel of the innermost scope, unless that is the application's. */
 static void sim_wait(struct loop *loop, struct wait *wait)
 {
-    struct sim *sim = own_of(loop)->sim;
-    struct scope *scope = wait->fiber->scope;
-
-    sim->waits++;
-    if (sim->calm || sim_random(&sim->random_order) % 1000 >= sim->opts.cancel)
-        return;
-    if (!(scope->flags & (SCOPE_APP | SCOPE_SHIELD)) && scope->opener)
-        scope_cancel(scope, -ECANCELED, WEIR_REASON_ASKED, "the simulator");
+    sim_fault_wait(own_of(loop)->sim, wait);
 }
 
 /* ---- the backend -------------------------------------------------------- */
@@ -341,7 +353,9 @@ static void sim_close(struct loop *loop)
  * in every run. */
 static int64_t sim_wall(struct loop *loop)
 {
-    return INT64_C(1577836800) * 1000000000 + own_of(loop)->sim->now_ns;
+    const struct sim *sim = own_of(loop)->sim;
+
+    return INT64_C(1577836800) * 1000000000 + sim->now_ns + sim->wall_jump_ns;
 }
 
 static int64_t sim_now(struct loop *loop)
@@ -475,6 +489,7 @@ static uint64_t sim_loop_random(struct loop *loop)
 
 const struct io_ops sim_ops = {
     .name = "simulator",
+    .in_memory = true,
     .open = sim_open,
     .close = sim_close,
     .now_ns = sim_now,

@@ -5,6 +5,9 @@
  * do, the clock goes to the next event or timer. When there is none either, and
  * the loops have not finished, they never will: the run is given up.
  *
+ * Real descriptors that tasks wait for are looked at before the clock moves; only
+ * when it has nowhere to go are they waited for, in real time.
+ *
  * Events run on no loop: they change the network, and mark what the loops' polls
  * are to try again. */
 #include <stdio.h>
@@ -13,6 +16,7 @@
 #include "rt/sim_state.h"
 
 #define SIM_ROUNDS_MAX 1000000 /* at one moment */
+#define SIM_REAL_WAIT_MS 10000 /* for the world outside, when only that can go on */
 
 void sim_enter(struct sim *sim, struct loop *loop)
 {
@@ -108,8 +112,24 @@ static void give_up(struct sim *sim, int code, const char *why)
     sim->why_code = code;
     snprintf(sim->why, sizeof(sim->why), "the simulation was given up after %lld ms: %s%s%s",
              (long long)(sim->now_ns / SIM_MS), why, *first ? ": " : "", first);
-    sim->calm = true;
+    sim_calm(sim);
     rt_cancel_all();
+}
+
+/* When the run must have ended: it has less time once nothing fails any more. */
+static int64_t last_ns(const struct sim *sim, int64_t end_ns)
+{
+    int64_t finish_ns = sim->calm_at_ns + sim->opts.finish_ms * SIM_MS;
+
+    if (sim->opts.finish_ms == 0 || sim->calm_at_ns == WEIR_NEVER_NS || sim->why_code)
+        return end_ns;
+    return finish_ns < end_ns ? finish_ns : end_ns;
+}
+
+static const char *why_over(const struct sim *sim, int64_t end_ns)
+{
+    return last_ns(sim, end_ns) < end_ns ? "it has not come to its end since the faults ended"
+                                         : "the limit of virtual time is over";
 }
 
 static void turn_until_finished(struct sim *sim)
@@ -125,13 +145,15 @@ static void turn_until_finished(struct sim *sim)
             continue;
         if (rounds >= SIM_ROUNDS_MAX) {
             give_up(sim, -ETIME, "a million turns at one moment");
+        } else if (sim_poll_real(sim, next_ns(sim) == WEIR_NEVER_NS ? SIM_REAL_WAIT_MS : 0)) {
+            continue;
         } else if (next_ns(sim) == WEIR_NEVER_NS) {
             give_up(sim, -EDEADLK, "nothing can happen any more");
-        } else if (next_ns(sim) > end_ns) {
-            give_up(sim, -ETIME, "the limit of virtual time is over");
-            end_ns += sim->opts.limit_ms * SIM_MS;
+        } else if (next_ns(sim) > last_ns(sim, end_ns)) {
+            give_up(sim, -ETIME, why_over(sim, end_ns));
+            end_ns = next_ns(sim) + sim->opts.limit_ms * SIM_MS;
         } else {
-            sim->now_ns = next_ns(sim);
+            sim->now_ns = sim_fault_clock(sim, next_ns(sim));
         }
         rounds = 0;
     }
@@ -146,9 +168,11 @@ int sim_run(struct sim *sim, weir_fn *fn, void *arg, const weir_run_opts *run)
         opts = *run;
     opts.loops = sim->opts.loops;
     sim->why_code = 0;
+    chain_thread_done(); /* what an earlier run has kept would change this one */
     rc = runtime_start(fn, arg, &opts, &sim_ops, sim);
     if (rc < 0)
         return rc;
+    sim_faults_begin(sim);
     for (uint32_t i = 0; i < loop_count(); i++)
         loop_adopt_thread(loop_at(i));
     loop_current = NULL;
@@ -157,6 +181,7 @@ int sim_run(struct sim *sim, weir_fn *fn, void *arg, const weir_run_opts *run)
     for (uint32_t i = 0; i < loop_count(); i++)
         loop_close_submissions(loop_at(i));
     turn_until_finished(sim); /* what was submitted meanwhile */
+    sim_faults_end(sim);
     rc = runtime_end(0);
     if (!sim->why_code)
         return rc;

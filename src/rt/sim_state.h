@@ -58,8 +58,27 @@ struct sim_listener {
 struct sim_link {
     struct node link; /* in sim->links */
     uint16_t port;
-    bool cut;
+    uint8_t cut; /* 1: what who connects sends, 2: what comes back */
     int64_t latency_ns, jitter_ns;
+    uint32_t bytes_ms;      /* 0: any number */
+    int64_t busy_until_ns[2]; /* by bytes that go before, in each direction */
+    struct sim_event heal;
+};
+
+#define SIM_CUT_BOTH 3
+
+/* Hosts by their IPv4 addresses, in network order. */
+#define SIM_HOSTS_MAX 64
+struct sim_hosts {
+    bool all;
+    uint32_t count;
+    uint32_t addr[SIM_HOSTS_MAX];
+};
+
+struct sim_part {
+    struct node link; /* in sim->parts */
+    struct sim_hosts from, to;
+    bool one_way, by_chance;
     struct sim_event heal;
 };
 
@@ -112,7 +131,12 @@ struct sim_conn {
     struct sim_event hand;    /* the next step of the handshake */
     enum sim_stage stage;
     uint32_t attempts;
+    bool gone;                /* the network has forgotten it: nothing arrives */
+    bool told;                /* ... and answers what is sent with a reset */
+    struct sim_event tell;
 };
+
+#define SIM_CONN_NAME_BYTES 96
 
 /* ---- the whole ---------------------------------------------------------- */
 
@@ -120,8 +144,10 @@ struct sim_loop {
     struct sim *sim;
     struct node ended;  /* cancelled operations, to be reported */
     struct node marked; /* attaches */
+    struct node polls;  /* operations that wait for real descriptors */
     struct sim_attach *trying;
     uint64_t random;
+    uint32_t host; /* its IPv4 address, in network order; 0: none */
 };
 
 struct sim_job {
@@ -133,15 +159,21 @@ struct sim_job {
 struct sim {
     struct sim_opts opts;
     bool calm;
-    int64_t now_ns;
-    uint64_t random;       /* for the network and its faults */
-    uint64_t random_order; /* for whose turn it is, and for cancels */
+    int64_t now_ns, calm_at_ns, wall_jump_ns;
+    struct sim_event calm_down;
+    uint64_t random;       /* for the network's delays and choices */
+    uint64_t random_order; /* for whose turn it is */
+    uint64_t chance[SIM_FAULT_KINDS];
+    uint64_t drawn;        /* for the details of the fault that came up last */
+    uint32_t faults;       /* that have come up */
+    uint32_t quiet;        /* nothing fails while the simulator writes its trace */
+    struct alloc_hook memory, *memory_before;
     struct node events;
     struct sim_loop *loops;
 
     struct sim_fd **files;
     uint32_t file_room, file_count;
-    struct node listeners, conns, links;
+    struct node listeners, conns, links, parts;
     uint32_t link_count;
     struct sim_link *usual; /* for what has no port, and when there are too many */
     uint16_t next_port;
@@ -155,14 +187,13 @@ struct sim {
     char why[CHAIN_LINK_BYTES];
     struct strbuf trace;
     bool trace_full;
+    int trace_fd; /* a copy of each line, or -1 */
 };
 
 /* sim.c */
 uint64_t sim_random(uint64_t *state);
 /* From 0 to bound - 1; 0 for a bound of 0. */
 uint64_t sim_below(struct sim *sim, uint64_t bound);
-/* Does a fault of this rate happen here? */
-bool sim_chance(struct sim *sim, uint32_t rate);
 void sim_event_init(struct sim_event *event, void (*run)(struct sim *sim, struct sim_event *event));
 /* Arming an armed event moves it. */
 void sim_event_arm(struct sim *sim, struct sim_event *event, int64_t at_ns);
@@ -174,6 +205,33 @@ static inline bool sim_event_armed(const struct sim_event *event)
 
 /* With a line's text: for the public form. */
 void sim_vtrace(struct sim *sim, const char *fmt, va_list args);
+/* A line of the simulator's own, when the option show is at least that. */
+__attribute__((format(printf, 3, 4))) void sim_note(struct sim *sim, uint32_t show,
+                                                    const char *fmt, ...);
+
+/* sim_fault.c */
+/* Does a fault of this kind happen here? The connection that it concerns, or NULL,
+ * is for the trace. */
+bool sim_fault(struct sim *sim, enum sim_fault kind, const struct sim_conn *about);
+/* From 0 to bound - 1: how the fault that has just happened is in detail. */
+uint64_t sim_fault_draw(struct sim *sim, uint64_t bound);
+void sim_faults_seed(struct sim *sim, uint64_t *seed);
+/* Around a run: what fails outside the network. */
+void sim_faults_begin(struct sim *sim);
+void sim_faults_end(struct sim *sim);
+/* The clock is about to go to next_ns: where it goes. */
+int64_t sim_fault_clock(struct sim *sim, int64_t next_ns);
+/* A task is about to wait. */
+void sim_fault_wait(struct sim *sim, struct wait *wait);
+
+/* sim_host.c */
+/* An address that means "this host" to a loop becomes the host's. */
+void sim_own_addr(const struct loop *loop, struct sockaddr_storage *addr);
+bool sim_parted(const struct sim *sim, const struct sockaddr_storage *from,
+                const struct sockaddr_storage *to);
+void sim_part_by_chance(struct sim *sim);
+/* End the partitions that chance has made. */
+void sim_parts_calm(struct sim *sim);
 
 /* sim_ops.c */
 extern const struct io_ops sim_ops;
@@ -226,6 +284,17 @@ bool sim_end_is_dead(struct sim_end *end);
 void sim_conn_free(struct sim_conn *conn);
 /* Free it when both its ends are closed. */
 void sim_conn_let_go(struct sim_conn *conn);
+/* "10.0.0.1:32768 -> 10.0.0.2:7000" */
+void sim_conn_name(const struct sim_conn *conn, char text[static SIM_CONN_NAME_BYTES]);
+/* Is what this side sends held up? */
+bool sim_conn_cut(const struct sim_conn *conn, uint8_t side);
+/* What was held up goes on. */
+void sim_conn_resume(struct sim_conn *conn);
+/* How long the next thing sent over it takes. */
+int64_t sim_conn_delay_ns(const struct sim_conn *conn);
+/* The network forgets it; and who still holds it is told at last. */
+void sim_conn_vanish(struct sim_conn *conn);
+void sim_conn_tell(struct sim_conn *conn);
 void sim_pipe_init(struct sim_pipe *pipe, uint8_t side);
 void sim_pipe_done(struct sim_pipe *pipe);
 void sim_pipe_resume(struct sim_conn *conn, struct sim_pipe *pipe);
@@ -236,8 +305,9 @@ void sim_end_break(struct sim_end *end, int error);
 struct sim_link *sim_link_of(struct sim *sim, uint16_t port);
 struct sim_link *sim_link_new(struct sim *sim, uint16_t port);
 void sim_links_free(struct sim *sim);
-/* How long the next thing sent over it takes. */
-int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link);
+/* How long the next thing sent over it takes; about may be NULL. */
+int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link,
+                          const struct sim_conn *about);
 /* sim_conn.c: a link is whole again. */
 void sim_link_resume(struct sim *sim, struct sim_link *link);
 
@@ -245,6 +315,11 @@ void sim_link_resume(struct sim *sim, struct sim_link *link);
 void sim_begin_jobs(struct sim *sim, struct sim_event *event);
 int sim_block(struct loop *loop, struct block_job *job);
 bool sim_block_withdraw(struct loop *loop, struct block_job *job);
+
+/* sim_poll.c: waiting for real descriptors. Look at all of them, for up to this
+ * long in real time; is any wait over? */
+bool sim_poll_real(struct sim *sim, int wait_ms);
+bool sim_poll_submit(struct sim_loop *own, struct io_op *op);
 
 /* sim_run.c: this loop is the thread's, at the clock's time. */
 void sim_enter(struct sim *sim, struct loop *loop);

@@ -25,6 +25,13 @@ struct h1_cursor {
 int h1_fail(struct h1_cursor *c, const char *at, int status, const char *rule, const char *section);
 int h1_fail_size(struct h1_cursor *c, const char *at, int status, const char *rule);
 
+/* Why the byte at `at` can't stand in a value, or end one. */
+int h1_value_fault(struct h1_cursor *c, const char *at);
+
+/* All complete field lines: 1 at the empty line that ends the head. */
+struct h1_parser;
+int h1_field_lines(struct h1_cursor *c, struct h1_parser *p);
+
 /* The first lines: c->p is at their first byte, and afterwards behind their CRLF. */
 int h1_request_line(struct h1_cursor *c);
 int h1_status_line(struct h1_cursor *c);

@@ -1,5 +1,5 @@
-/* Parsing a head line by line (RFC 9112): the part that resumes, and the field
- * lines. The first lines are in h1_line.c, the rules over a whole head in
+/* Parsing a head line by line (RFC 9112): the part that resumes. The first lines
+ * are in h1_line.c, the field lines in h1_fields.c, the rules over a whole head in
  * h1_judge.c.
  *
  * States: START -> LINE -> FIELDS -> START. LINE is START with one empty line
@@ -12,9 +12,8 @@
 
 #include <weir/error.h>
 
-#include "http/field_find.h"
 #include "http/h1_cursor.h"
-#include "http/scan.h"
+#include "http/scan_vector.h"
 
 enum { START, LINE, FIELDS };
 
@@ -38,7 +37,7 @@ void h1_parser_init(struct h1_parser *p, const struct http_limits *limits)
 {
     static const struct http_limits defaults;
 
-    *p = (struct h1_parser){ .limits = limits ? limits : &defaults };
+    *p = (struct h1_parser){ .limits = limits ? limits : &defaults, .scan = (uint8_t)scan_best() };
 }
 
 bool h1_parser_partial(const struct h1_parser *p)
@@ -50,124 +49,6 @@ static void restart(struct h1_parser *p)
 {
     p->line = p->scanned = 0;
     p->state = START;
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-/* Why [name, stop) followed by *stop is no field name and colon. */
-static __attribute__((noinline, cold)) int name_fault(struct h1_cursor *c, const char *name,
-                                                      const char *stop)
-{
-    if (is_space(*name) && c->head->field_count == 0)
-        return h1_fail(c, name, 400, "white space before the first field", "RFC 9112, section 2.2");
-    if (is_space(*name))
-        return h1_fail(c, name, 400, "a folded field line", "RFC 9112, section 5.2");
-    if (*stop == ':' && stop == name)
-        return h1_fail(c, name, 400, "an empty field name", "RFC 9112, section 5");
-    if (is_space(*stop))
-        return h1_fail(c, stop, 400, "white space in a field name or before its colon",
-                       "RFC 9112, section 5.1");
-    if (*stop == '\n' && stop == name)
-        return h1_fail(c, stop, 400, "a line that ends without CR", "RFC 9112, section 2.2");
-    if (*stop == '\r' || *stop == '\n')
-        return h1_fail(c, name, 400, "a field line without a colon", "RFC 9112, section 5");
-    return h1_fail(c, name, 400, "a field name that is not a token", "RFC 9110, section 5.1");
-}
-
-static __attribute__((noinline, cold)) int value_fault(struct h1_cursor *c, const char *at)
-{
-    if (*at == '\n')
-        return h1_fail(c, at, 400, "a line that ends without CR", "RFC 9112, section 2.2");
-    if (*at == '\r')
-        return h1_fail(c, at, 400, "a CR that no LF follows", "RFC 9112, section 2.2");
-    return h1_fail(c, at, 400, "a control byte in a field value", "RFC 9110, section 5.5");
-}
-
-/* "Content_Length": what writes names into variables can't tell it from the
- * framing field, so it is refused where '_' is all that differs. */
-static bool forges_framing(const char *name, size_t len)
-{
-    enum http_field_id id = len == 14 ? HTTP_CONTENT_LENGTH : HTTP_TRANSFER_ENCODING;
-    weir_str lower = http_field_lower[id];
-
-    if (lower.len != len)
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if ((name[i] == '_' ? '-' : name[i] | 0x20) != lower.ptr[i])
-            return false;
-    return true;
-}
-
-static int unknown_name(struct h1_cursor *c, const char *name, const char *colon)
-{
-    size_t len = (size_t)(colon - name);
-
-    if (scan_while(name, colon, SCAN_TOKEN) != colon)
-        return name_fault(c, name, colon);
-    if (forges_framing(name, len))
-        return h1_fail(c, name, 400, "a framing field spelled with '_'", "RFC 9112, section 6");
-    return 1;
-}
-
-/* field-line CRLF (RFC 9112, section 5). */
-static int field_line(struct h1_cursor *c)
-{
-    const char *name = c->p, *end = c->end;
-    const char *colon = scan_name(name, end);
-    const char *value, *stop, *last;
-    enum http_field_id id;
-
-    if (colon == end)
-        return 0;
-    if (*colon != ':' || colon == name)
-        return name_fault(c, name, colon);
-    id = field_find(name, (size_t)(colon - name));
-    if (id == HTTP_FIELD_OTHER) {
-        int rc = unknown_name(c, name, colon);
-
-        if (rc < 0)
-            return rc;
-    }
-    for (value = colon + 1; value < end && is_space(*value); value++)
-        ;
-    stop = scan_value(value, end);
-    if (stop == end || (*stop == '\r' && stop + 1 == end))
-        return 0;
-    if (stop[0] != '\r' || stop[1] != '\n')
-        return value_fault(c, stop);
-    for (last = stop; last > value && is_space(last[-1]); last--)
-        ;
-    if (c->head->field_count >= c->fields)
-        return h1_fail_size(c, name, 431, "too many fields");
-    c->p = stop + 2;
-    http_head_put(c->head, weir_str_from(name, (size_t)(colon - name)),
-                  weir_str_from(value, (size_t)(last - value)), id);
-    return 1;
-}
-
-/* All complete field lines: 1 at the empty line that ends the head. */
-static int field_lines(struct h1_cursor *c, struct h1_parser *p)
-{
-    int rc;
-
-    do {
-        p->line = (uint32_t)(c->p - c->base);
-        if (c->p == c->end)
-            return 0;
-        if (*c->p == '\r') {
-            if (c->end - c->p < 2)
-                return 0;
-            if (c->p[1] != '\n')
-                return value_fault(c, c->p);
-            c->p += 2;
-            return 1;
-        }
-        rc = field_line(c);
-    } while (rc > 0);
-    return rc;
 }
 
 /* The buffer has moved: so have the slices of the lines that were parsed. The
@@ -212,7 +93,7 @@ static int skip_empty_line(struct h1_cursor *c, struct h1_parser *p)
     if (c->end - c->p < 2)
         return 0;
     if (c->p[1] != '\n')
-        return value_fault(c, c->p);
+        return h1_value_fault(c, c->p);
     c->p += 2;
     p->line = 2;
     p->state = LINE;
@@ -239,7 +120,7 @@ static int lines(struct h1_cursor *c, struct h1_parser *p)
 {
     int rc = p->state == FIELDS ? 1 : first_line(c, p);
 
-    return rc > 0 ? field_lines(c, p) : rc;
+    return rc > 0 ? h1_field_lines(c, p) : rc;
 }
 
 /* Set the cursor to the first line that is not parsed, and say whether it is

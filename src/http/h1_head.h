@@ -33,6 +33,7 @@ struct h1_parser {
     uint32_t line;     /* the first byte of the first line not parsed yet */
     uint32_t scanned;  /* no LF in in[line..scanned) */
     uint8_t state;     /* START, FIELDS; see the .c */
+    uint8_t scan;      /* enum scan_form: the best there is; tests give each */
 };
 
 /* limits is kept, not copied; NULL means the defaults. */

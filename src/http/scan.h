@@ -1,7 +1,7 @@
 /* The scanners under the HTTP/1.1 parsers and writers: classes of bytes, and the
  * loops that find where a name, a value or a target ends. Scalar, eight bytes at
- * a time where it pays; a vector form of scan_name() and scan_value() would
- * replace just these two.
+ * a time where it pays; vector forms of scan_name() and scan_value() are in
+ * scan_vector.h.
  *
  * Each returns the first byte of [p, end) that does not belong, or end. */
 #ifndef HTTP_SCAN_H

@@ -188,6 +188,21 @@ void rt_on_unjoined(void (*report)(const char *task, const char *site, int rc,
 /* Mistakes of the program that a release build has survived so far. */
 uint32_t rt_wrong_uses(void);
 
+/* ---- faults ------------------------------------------------------------- */
+
+/* What a system call on a file is about to do; a wrong answer is the simulator's. */
+enum rt_fault_kind { RT_FAULT_OPEN, RT_FAULT_READ, RT_FAULT_WRITE, RT_FAULT_SYNC };
+
+extern _Thread_local int (*rt_fault_hook)(enum rt_fault_kind kind, size_t *len);
+
+/* Call it right before the system call, on whatever thread: 0, or the errno value
+ * to be taken instead of making the call (EINTR too). It may shorten *len, which
+ * is NULL where there is no length. Always 0 outside a simulation. */
+static inline int rt_fault(enum rt_fault_kind kind, size_t *len)
+{
+    return __builtin_expect(rt_fault_hook != NULL, 0) ? rt_fault_hook(kind, len) : 0;
+}
+
 /* ---- the whole runtime -------------------------------------------------- */
 
 /* What programs do with signals: stop every loop's application scope; then

@@ -3,8 +3,7 @@
  * A descriptor is registered once, edge-triggered, for all that may happen to
  * it; so no system call is spent on changing what is waited for. What the last
  * event or call said is kept in file->ready: an operation is tried only when it
- * may succeed, and a read that got less than it asked for is not repeated just
- * to see EAGAIN, unless the peer has closed (then the end is still to be read).
+ * may succeed (socket.c).
  *
  * Invariants: a pending operation's readiness bit is clear; done is only called
  * from poll; an event of the batch being worked on whose file was detached is
@@ -12,12 +11,9 @@
 #include "rt/backend_epoll.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -26,12 +22,10 @@
 #include "base/clock.h"
 #include "rt/foreign.h"
 #include "rt/loop.h"
+#include "rt/random.h"
+#include "rt/socket.h"
 
 #define EPOLL_BATCH 64 /* what is received is worked off before more is taken */
-#define SEND_VECTORS 64
-#define ACCEPT_TRIES 16
-
-enum { CAN_READ = 1, CAN_WRITE = 2, SAW_END = 4 };
 
 struct epoll_backend {
     int epoll, wake;
@@ -65,9 +59,7 @@ static int epoll_open(struct loop *loop)
     be->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (be->wake < 0 || epoll_ctl(be->epoll, EPOLL_CTL_ADD, be->wake, &event) < 0)
         goto fail;
-    if (getrandom(&be->random, sizeof(be->random), 0) != sizeof(be->random))
-        be->random = (uint64_t)clock_monotonic_ns();
-    be->random |= 1;
+    be->random = random_seed();
     loop->backend = be;
     return 0;
 
@@ -92,22 +84,9 @@ static void epoll_close(struct loop *loop)
     loop->backend = NULL;
 }
 
-static int64_t epoll_now_ns(struct loop *loop)
-{
-    (void)loop;
-    return clock_monotonic_ns();
-}
-
 static uint64_t epoll_random(struct loop *loop)
 {
-    struct epoll_backend *be = backend_of(loop);
-    uint64_t x = be->random;
-
-    x ^= x >> 12; /* xorshift64* (Vigna, 2016) */
-    x ^= x << 25;
-    x ^= x >> 27;
-    be->random = x;
-    return x * 0x2545f4914f6cdd1dull;
+    return random_next(&backend_of(loop)->random);
 }
 
 static void epoll_wake(struct loop *loop)
@@ -118,170 +97,17 @@ static void epoll_wake(struct loop *loop)
     (void)n; /* fails only when the counter is full, and then the loop is awake */
 }
 
-/* ---- trying ------------------------------------------------------------------ */
-
-/* Each of these returns true with op->res set, or false: wait for readiness. */
-
-static bool try_recv(struct loop *loop, struct io_op *op)
-{
-    struct io_file *file = op->file;
-    struct buf *buf = op->recv.buf ? op->recv.buf : buf_new(&loop->bufs);
-    size_t room;
-    ssize_t n;
-
-    if (!buf) {
-        op->res = WEIR_EBUDGET;
-        return true;
-    }
-    room = BUF_ROOM - buf->to;
-    do
-        n = recv(file->fd, buf->data + buf->to, room, 0);
-    while (n < 0 && errno == EINTR);
-    if (n > 0) {
-        buf->to += (uint32_t)n;
-        op->recv.buf = buf;
-        op->res = (int)n;
-        if ((size_t)n < room && !(file->ready & SAW_END))
-            file->ready &= (uint8_t)~CAN_READ;
-        return true;
-    }
-    if (buf != op->recv.buf)
-        buf_unref(buf);
-    if (n < 0 && errno == EAGAIN) {
-        file->ready &= (uint8_t)~CAN_READ;
-        return false;
-    }
-    op->res = n == 0 ? 0 : -errno;
-    return true;
-}
-
-/* What is still to be sent, into vectors. */
-static int send_rest(const struct io_op *op, struct iovec *vectors)
-{
-    size_t skip = op->send.moved;
-    int count = 0;
-
-    for (unsigned i = 0; i < op->send.count && count < SEND_VECTORS; i++) {
-        const struct iovec *from = &op->send.iov[i];
-
-        if (skip >= from->iov_len) {
-            skip -= from->iov_len;
-            continue;
-        }
-        vectors[count].iov_base = (char *)from->iov_base + skip;
-        vectors[count++].iov_len = from->iov_len - skip;
-        skip = 0;
-    }
-    return count;
-}
-
-static ssize_t send_vectors(int fd, struct iovec *vectors, int count)
-{
-    struct msghdr message = { .msg_iov = vectors, .msg_iovlen = (size_t)count };
-    ssize_t n;
-
-    do
-        n = count == 1 ? send(fd, vectors->iov_base, vectors->iov_len, MSG_NOSIGNAL)
-                       : sendmsg(fd, &message, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n;
-}
-
-static bool try_send(struct io_op *op)
-{
-    struct iovec vectors[SEND_VECTORS];
-    int count;
-
-    while ((count = send_rest(op, vectors)) > 0) {
-        ssize_t n = send_vectors(op->file->fd, vectors, count);
-
-        if (n >= 0) {
-            op->send.moved += (size_t)n;
-            continue;
-        }
-        if (errno == EAGAIN) {
-            op->file->ready &= (uint8_t)~CAN_WRITE;
-            return false;
-        }
-        op->res = -errno;
-        return true;
-    }
-    op->res = op->send.moved > INT32_MAX ? INT32_MAX : (int)op->send.moved;
-    return true;
-}
-
-static bool try_accept(struct io_op *op)
-{
-    struct sockaddr *peer = (struct sockaddr *)op->accept.ret_peer;
-
-    for (int tries = 0; tries < ACCEPT_TRIES; tries++) {
-        socklen_t len = sizeof(*op->accept.ret_peer);
-        int fd = accept4(op->file->fd, peer, peer ? &len : NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (fd >= 0) {
-            op->res = fd;
-            return true;
-        }
-        switch (errno) {
-        case EAGAIN: op->file->ready &= (uint8_t)~CAN_READ; return false;
-        /* What accept(2) lists as errors of the connection, not of the socket. */
-        case EINTR:
-        case ECONNABORTED:
-        case EPROTO:
-        case ENETDOWN:
-        case ENOPROTOOPT:
-        case EHOSTDOWN:
-        case ENONET:
-        case EHOSTUNREACH:
-        case EOPNOTSUPP:
-        case ENETUNREACH: continue;
-        default: op->res = -errno; return true;
-        }
-    }
-    op->res = -ECONNABORTED;
-    return true;
-}
-
-static bool try_connect(struct io_op *op)
-{
-    int rc;
-
-    do
-        rc = connect(op->file->fd, op->connect.addr, op->connect.addr_len);
-    while (rc < 0 && errno == EINTR);
-    if (rc < 0 && (errno == EINPROGRESS || errno == EALREADY)) {
-        op->file->ready &= (uint8_t)~CAN_WRITE;
-        return false;
-    }
-    op->res = rc < 0 && errno != EISCONN ? -errno : 0;
-    if (op->res == 0)
-        op->file->ready |= CAN_WRITE;
-    return true;
-}
-
-/* A connect that was in progress has been decided. */
-static bool finish_connect(struct io_op *op)
-{
-    int error = 0;
-    socklen_t len = sizeof(error);
-
-    if (getsockopt(op->file->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        error = errno;
-    op->res = -error;
-    return true;
-}
+/* ---- operations -------------------------------------------------------------- */
 
 static bool try_op(struct loop *loop, struct io_op *op)
 {
     switch (op->kind) {
-    case IO_RECV: return (op->file->ready & CAN_READ) && try_recv(loop, op);
-    case IO_SEND: return (op->file->ready & CAN_WRITE) && try_send(op);
-    case IO_ACCEPT: return (op->file->ready & CAN_READ) && try_accept(op);
-    default: return op->pending ? finish_connect(op) : try_connect(op);
+    case IO_RECV: return (op->file->ready & CAN_READ) && socket_recv(loop, op);
+    case IO_SEND: return (op->file->ready & CAN_WRITE) && socket_send(op);
+    case IO_ACCEPT: return (op->file->ready & CAN_READ) && socket_accept(op);
+    default: return op->pending ? socket_connected(op) : socket_connect(op);
     }
 }
-
-/* ---- operations -------------------------------------------------------------- */
 
 static struct io_op **slot_of(struct io_op *op)
 {
@@ -436,41 +262,6 @@ static void epoll_poll(struct loop *loop, int64_t until_ns)
 
 /* ---- descriptors ------------------------------------------------------------- */
 
-static int epoll_socket(struct loop *loop, int family)
-{
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-
-    (void)loop;
-    if (fd < 0)
-        return -errno;
-    if (family == AF_INET || family == AF_INET6)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    return fd;
-}
-
-static int epoll_listen(struct loop *loop, const struct sockaddr *addr, socklen_t addr_len,
-                        const struct io_listen_opts *opts)
-{
-    int fd = epoll_socket(loop, addr->sa_family), on = 1, rc;
-
-    if (fd < 0)
-        return fd;
-    /* Accepted connections inherit TCP_NODELAY from here. */
-    if (addr->sa_family != AF_UNIX)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    /* Set before bind: there is no moment in which the file is more open. */
-    if (addr->sa_family == AF_UNIX && opts->unix_mode)
-        fchmod(fd, opts->unix_mode);
-    if (opts->reuse_port)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-    if (bind(fd, addr, addr_len) < 0 || listen(fd, opts->backlog) < 0) {
-        rc = -errno;
-        close(fd);
-        return rc;
-    }
-    return fd;
-}
-
 static int epoll_attach(struct loop *loop, struct io_file *file, int fd, bool listening)
 {
     struct epoll_event event = { .data.ptr = file };
@@ -507,35 +298,6 @@ static void epoll_detach(struct loop *loop, struct io_file *file, bool keep_open
     file->fd = -1;
 }
 
-static void epoll_reset(struct loop *loop, struct io_file *file)
-{
-    struct linger now = { .l_onoff = 1 };
-
-    (void)loop;
-    setsockopt(file->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-}
-
-static int epoll_shutdown(struct loop *loop, struct io_file *file, int how)
-{
-    (void)loop;
-    return shutdown(file->fd, how) < 0 ? -errno : 0;
-}
-
-static int epoll_address(struct loop *loop, struct io_file *file, bool remote,
-                         struct sockaddr_storage *ret_addr, socklen_t *ret_len)
-{
-    socklen_t len = sizeof(*ret_addr);
-    int rc;
-
-    (void)loop;
-    rc = remote ? getpeername(file->fd, (struct sockaddr *)ret_addr, &len)
-                : getsockname(file->fd, (struct sockaddr *)ret_addr, &len);
-    if (rc < 0)
-        return -errno;
-    *ret_len = len;
-    return 0;
-}
-
 static bool epoll_is_dead(struct loop *loop, struct io_file *file)
 {
     char byte;
@@ -552,18 +314,18 @@ const struct io_ops epoll_ops = {
     .name = "epoll",
     .open = epoll_open,
     .close = epoll_close,
-    .now_ns = epoll_now_ns,
+    .now_ns = socket_now_ns,
     .poll = epoll_poll,
     .wake = epoll_wake,
     .submit = epoll_submit,
     .cancel = epoll_cancel,
-    .socket = epoll_socket,
-    .listen = epoll_listen,
+    .socket = socket_open,
+    .listen = socket_listen,
     .attach = epoll_attach,
     .detach = epoll_detach,
-    .reset = epoll_reset,
-    .shutdown = epoll_shutdown,
-    .address = epoll_address,
+    .reset = socket_reset,
+    .shutdown = socket_shutdown,
+    .address = socket_address,
     .is_dead = epoll_is_dead,
     .random = epoll_random,
 };

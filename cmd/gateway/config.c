@@ -18,8 +18,7 @@ static WEIR_TYPE(breaker_type, struct config_breaker,
                                   WEIR_DEFAULT(5000), .help = "how long it stays open: 5s"));
 
 static WEIR_TYPE(service_type, struct config_service,
-                 WEIR_STR(url, .format = WEIR_URL,
-                          .help = "where the service is: \"http://127.0.0.1:9001\""),
+                 WEIR_STR(url, .help = "where the service is: \"http://127.0.0.1:9001\""),
                  WEIR_DURATION_MS(timeout_ms, .key = "timeout", WEIR_RANGE(1, CONFIG_TIME_MAX_MS),
                                   WEIR_DEFAULT(CONFIG_TIMEOUT_MS), .help = "for one call: 300ms"),
                  WEIR_U32(max_connections, WEIR_RANGE(1, 65535), WEIR_DEFAULT(256),

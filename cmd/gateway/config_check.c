@@ -204,7 +204,8 @@ static void check_url(struct check *c, const struct frame *at, weir_str text)
     struct addr addr;
     struct url url;
 
-    if (url_parse(text, &url) < 0 || addr_from_host(url.host, url.port, &addr) < 0)
+    if (url_parse(text, &url) < 0 ||
+        (!addr_text_is_unix(url.host) && addr_from_host(url.host, url.port, &addr) < 0))
         tell(c, at, NULL, "`url`: %s", reason(c));
     else if (url.target.len > 1 || (url.target.len == 1 && url.target.ptr[0] != '/') ||
              memchr(text.ptr, '#', text.len))

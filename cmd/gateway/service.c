@@ -15,6 +15,7 @@
 #include <weir/log.h>
 
 #include "base/alloc.h"
+#include "net/addr.h"
 
 #define ANSWER_BYTES_MAX (4u << 20) /* of a part, in memory */
 
@@ -122,6 +123,22 @@ static char *keep(weir_str text)
     return copy;
 }
 
+/* What paths are put behind: the path of a unix socket ends with a colon. */
+static char *keep_base(weir_str url)
+{
+    bool is_unix = addr_text_is_unix(url);
+    char *base = keep(url);
+    char *longer = base && is_unix ? base_realloc(base, url.len + 2) : base;
+
+    if (!longer) {
+        base_free(base);
+        return NULL;
+    }
+    if (is_unix)
+        memcpy(longer + url.len, ":", 2);
+    return longer;
+}
+
 static void make_metrics(struct service *s)
 {
     weir_str name = weir_str_c(s->name);
@@ -165,14 +182,15 @@ int service_init(struct service *service, const struct config_service_entry *con
     if (url.ptr[url.len - 1] == '/')
         url.len--;
     service->name = keep(config->key);
-    service->base = keep(url);
+    service->base = keep_base(url);
     if (!service->name || !service->base)
         return -ENOMEM;
     service->timeout_ms = c->timeout_ms;
     make_metrics(service);
     rc = weir_client_new(
         &service->client, .name = service->name, .max_connections = c->max_connections,
-        .connect_timeout_ms = connect_timeout(c->timeout_ms), .max_body_bytes = ANSWER_BYTES_MAX);
+        .connect_timeout_ms = connect_timeout(c->timeout_ms), .max_body_bytes = ANSWER_BYTES_MAX,
+        .unix_sockets = true);
     if (rc < 0)
         return rc;
     return weir_breaker_new(&service->breaker, .name = service->name,

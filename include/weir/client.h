@@ -26,6 +26,7 @@
 #ifndef WEIR_CLIENT_H
 #define WEIR_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -67,6 +68,8 @@ typedef struct weir_client_opts {
     uint32_t connect_timeout_ms; /* unset: 5,000 */
     uint64_t max_body_bytes;     /* of an answer, in memory; unset: 16 MiB */
     const char *user_agent;      /* unset: "weir" and its version */
+    bool unix_sockets;           /* call "unix:/run/x.sock:/path", too; unset: a URL that
+                                    came from outside can't reach this machine's sockets */
 } weir_client_opts;
 
 #define weir_client_new(ret, ...)                                                     \

@@ -15,7 +15,8 @@
  * writes. A stream at which nothing is going on holds no buffer.
  *
  * Addresses are "host:port" with an IPv4 address, an IPv6 address in brackets,
- * or localhost; to listen on every IPv4 address, ":port". */
+ * or localhost; to listen on every IPv4 address, ":port"; "unix:/run/x.sock" for
+ * a unix socket, and "unix:@name" for one without a file. */
 #ifndef WEIR_STREAM_H
 #define WEIR_STREAM_H
 
@@ -129,6 +130,26 @@ ssize_t weir_stream_try_write(weir_stream *s, weir_str data);
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_stream_flush(weir_stream *s);
 
+/* Who is at the other end of a unix socket: as the kernel noted it when the peer
+ * connected, or listened. */
+typedef struct weir_peer_cred {
+    int64_t pid;
+    uint32_t uid, gid;
+} weir_peer_cred;
+
+/* Ask who the peer of a unix socket is.
+ *
+ * Checkpoint: never.
+ * Returns:    0, or
+ *   -EOPNOTSUPP  it is no unix socket of the kernel's (a pair in memory, the
+ *                simulator)
+ *   other errno values as getsockopt(2)
+ * Ownership:  takes nothing.
+ * Thread:     a task of the loop that owns s.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
+int weir_stream_peer_cred(const weir_stream *s, weir_peer_cred *ret_cred);
+
 /* Flush, then tell the peer that no more will be written. Reading goes on.
  *
  * Checkpoint: always.
@@ -154,18 +175,22 @@ typedef struct weir_listen_opts {
     size_t size;      /* set by the macro */
     uint32_t backlog; /* connections the kernel keeps for us; unset: 1,024 */
     bool reuse_port;  /* several sockets may listen there: SO_REUSEPORT */
+    uint32_t unix_mode; /* who may connect to a unix socket: 0660; unset: as umask says */
 } weir_listen_opts;
 
 #define weir_listen(address, ret, ...)                                                  \
     weir_listen_opt(address, ret,                                                       \
                     &(weir_listen_opts){ .size = sizeof(weir_listen_opts), __VA_ARGS__ })
 
-/* Listen on an address, for weir_accept(); port 0 lets the kernel choose one.
+/* Listen on an address, for weir_accept(); port 0 lets the kernel choose one. The
+ * file of a unix socket that a process has left behind is replaced when nobody
+ * answers there any more; weir_listener_close() takes the file away.
  *
  * Checkpoint: never.
  * Returns:    0 with the listener in *ret_listener, or
  *   -EINVAL      not an address
  *   WEIR_ENAME   a host name: only addresses and localhost can be listened on
+ *   -ENAMETOOLONG  the path of a unix socket has more than 107 bytes
  *   -EADDRINUSE  the address is taken; other errno values as bind(2)
  *   -EMFILE      no descriptor is free (or -ENFILE)
  *   -ENOMEM      no memory
@@ -195,7 +220,7 @@ int weir_accept(weir_listener *listener, weir_stream **ret_stream);
 /* The port that a listener listens on.
  *
  * Checkpoint: never.
- * Returns:    the port.
+ * Returns:    the port; 0 for a unix socket.
  * Ownership:  takes nothing.
  * Thread:     a task of the loop that owns the listener.
  * Since:      0.1 */

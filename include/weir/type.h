@@ -68,7 +68,8 @@ typedef enum weir_text_format {
     WEIR_ANY_TEXT,
     WEIR_EMAIL,     /* one @, a local part and a domain of RFC 5321's sizes */
     WEIR_URL,       /* absolute, http or https, with a host and no white space */
-    WEIR_HOST_PORT, /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ":8080" */
+    WEIR_HOST_PORT, /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ":8080",
+                       "unix:/run/x.sock" */
     WEIR_UUID,      /* RFC 9562's text form */
     WEIR_DATE_TIME  /* RFC 3339, with a zone */
 } weir_text_format;

@@ -23,7 +23,7 @@
 #define CLIENT_CONNECT_MS 5000
 #define CLIENT_BODY_BYTES (UINT64_C(16) << 20)
 
-/* The longest host is 255 bytes. */
+/* The longest host is 255 bytes; a unix socket's path is shorter. */
 #define ORIGIN_KEY_BYTES (255 + sizeof(":65535"))
 
 static struct shared_client {
@@ -167,13 +167,17 @@ int client_get(weir_client *client, weir_client **ret_client)
 
 /* ---- origins ------------------------------------------------------------------------ */
 
-/* "host:port" in small letters; its length. */
+/* "host:port" in small letters, or "unix:path" as it is; its length. */
 static size_t origin_key(const struct url *url, char key[static ORIGIN_KEY_BYTES])
 {
     size_t len = url->host.len;
     char digits[5];
     size_t at = sizeof(digits);
 
+    if (addr_text_is_unix(url->host)) {
+        memcpy(key, url->host.ptr, len);
+        return len;
+    }
     for (size_t i = 0; i < len; i++) {
         char c = url->host.ptr[i];
 
@@ -220,8 +224,14 @@ static int origin_new(const weir_client *client, const struct url *url, weir_str
 {
     struct client_origin *origin;
     struct addr addr;
-    int rc = addr_from_host(url->host, url->port, &addr);
+    bool is_unix = addr_text_is_unix(url->host);
+    int rc;
 
+    if (is_unix && !client->opts.unix_sockets)
+        return weir_fail(-EPROTONOSUPPORT,
+                         "client \"%s\" calls no unix sockets: make one with .unix_sockets",
+                         client->name);
+    rc = is_unix ? addr_parse(url->host, &addr) : addr_from_host(url->host, url->port, &addr);
     if (rc < 0)
         return rc;
     origin = base_calloc(1, sizeof(*origin) + key.len + 1);

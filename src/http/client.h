@@ -30,7 +30,7 @@ struct client_origin {
     struct addr addr;
     weir_pool *pool;
     size_t key_len;
-    char key[]; /* "host:port", in small letters */
+    char key[]; /* "host:port", in small letters; or "unix:path" */
 };
 
 struct weir_client {

@@ -17,10 +17,12 @@
 #include <weir/error.h>
 
 #include "http/message.h"
+#include "net/addr.h"
 #include "rt/rt.h"
 
 static const weir_str scheme_http = { "http://", 7 };
 static const weir_str scheme_https = { "https://", 8 };
+static const weir_str scheme_unix = { "unix:", 5 };
 
 static bool starts_nocase(weir_str s, weir_str prefix)
 {
@@ -79,7 +81,7 @@ static int parse_scheme_fail(weir_str text)
     if (starts_nocase(text, scheme_https))
         return weir_fail(-EPROTONOSUPPORT, "the URL \"%.*s\" wants https, which is not spoken yet",
                          WEIR_ARG(url_shown(text)));
-    return parse_fail(text, "does not begin with \"http://\"");
+    return parse_fail(text, "does not begin with \"http://\" or \"unix:\"");
 }
 
 static int check_bytes(weir_str text)
@@ -111,24 +113,55 @@ static weir_str without_fragment(weir_str s)
     return hash ? weir_str_from(s.ptr, (size_t)(hash - s.ptr)) : s;
 }
 
-int url_parse(weir_str text, struct url *ret_url)
+/* Where the socket's path ends: at the colon behind it, or the end. */
+static size_t unix_host_len(weir_str text)
 {
-    struct url url = { .port = 80 };
-    weir_str rest;
-    uint16_t port;
-    int rc;
+    weir_str rest = weir_str_skip(text, scheme_unix.len);
+    const char *colon = rest.len ? memchr(rest.ptr, ':', rest.len) : NULL;
 
+    return colon ? (size_t)(colon - text.ptr) : text.len;
+}
+
+static int parse_unix(weir_str text, struct url *ret_url)
+{
+    size_t len = unix_host_len(text);
+    struct addr addr;
+    int rc = addr_parse(weir_str_from(text.ptr, len), &addr);
+
+    if (rc < 0)
+        return rc;
+    *ret_url = (struct url){ .authority = WEIR_S("localhost"),
+                             .host = weir_str_from(text.ptr, len),
+                             .target = without_fragment(weir_str_skip(text, len + 1)) };
+    ret_url->slash = ret_url->target.len == 0 || ret_url->target.ptr[0] != '/';
+    return 0;
+}
+
+/* What every URL must be; 0, or the failure. */
+static int check_text(weir_str text)
+{
     if (!text.ptr)
         return -ENOMEM;
     if (text.len == 0)
         return weir_wrap(-EINVAL, "the URL is empty");
     if (text.len > URL_BYTES_MAX)
         return parse_fail(text, "is longer than 16,384 bytes");
-    if (!starts_nocase(text, scheme_http))
+    if (!starts_nocase(text, scheme_http) && !weir_str_starts(text, scheme_unix))
         return parse_scheme_fail(text);
-    rc = check_bytes(text);
+    return check_bytes(text);
+}
+
+int url_parse(weir_str text, struct url *ret_url)
+{
+    struct url url = { .port = 80 };
+    weir_str rest;
+    uint16_t port;
+    int rc = check_text(text);
+
     if (rc < 0)
         return rc;
+    if (weir_str_starts(text, scheme_unix))
+        return parse_unix(text, ret_url);
     rest = weir_str_skip(text, scheme_http.len);
     url.authority = weir_str_from(rest.ptr, authority_len(rest));
     if (memchr(url.authority.ptr, '@', url.authority.len))
@@ -153,6 +186,7 @@ struct build {
     enum place place;
     size_t segment;  /* where the current path segment begins */
     bool has_value;  /* … and whether a value stands in it */
+    size_t unix_len; /* so many bytes name a unix socket; 0: none */
 };
 
 /* "." or "..", also where the format has its dots encoded. */
@@ -199,7 +233,9 @@ static int put_literal(struct build *b, const char *at)
     if (c == '/' || c == '?')
         rc = segment_end(b);
     b->ptr[b->len++] = c;
-    if (c == '?') {
+    if (b->len <= b->unix_len) {
+        b->place = b->len == b->unix_len ? PATH : START;
+    } else if (c == '?') {
         if (b->place != START)
             b->place = QUERY;
     } else if (c == '/' && b->place == START && b->len > 2 && b->ptr[b->len - 2] == '/') {
@@ -314,6 +350,8 @@ int url_format(struct arena *arena, const char *fmt, const weir_value *values, s
     size_t room = 0;
     int rc = format_room(fmt, values, count, &room);
 
+    if (weir_str_starts(weir_str_c(fmt), scheme_unix))
+        b.unix_len = unix_host_len(weir_str_c(fmt)) + 1; /* with the colon */
     if (rc == 0) {
         b.ptr = arena_alloc(arena, room + 1);
         rc = b.ptr ? build(&b, fmt, values, count) : -ENOMEM;

@@ -1,5 +1,6 @@
 /* URLs: "http://host:port/path?query", taken apart for a request (RFC 3986; RFC
- * 9112, section 3.2.1). Putting them together is weir/url.h. */
+ * 9112, section 3.2.1), and "unix:/run/x.sock:/path?query" for a service behind a
+ * unix socket. Putting them together is weir/url.h. */
 #ifndef HTTP_URL_H
 #define HTTP_URL_H
 
@@ -15,8 +16,8 @@
 /* Slices of the text. */
 struct url {
     weir_str authority; /* "host[:port]", for the field Host */
-    weir_str host;      /* an IPv6 literal keeps its brackets */
-    uint16_t port;      /* 80 when none is given */
+    weir_str host;      /* an IPv6 literal keeps its brackets; or "unix:/run/x.sock" */
+    uint16_t port;      /* 80 when none is given; 0 for unix */
     weir_str target;    /* path and query: what the request line carries … */
     bool slash;         /* … behind a '/' that the URL leaves out */
 };

@@ -23,7 +23,8 @@ struct weir_listener {
 int weir_listen_opt(const char *address, weir_listener **ret_listener, const weir_listen_opts *opts)
 {
     struct io_listen_opts how = { .backlog = opts->backlog ? (int)opts->backlog : ACCEPT_BACKLOG,
-                                  .reuse_port = opts->reuse_port };
+                                  .reuse_port = opts->reuse_port,
+                                  .unix_mode = opts->unix_mode };
     struct loop *loop = loop_self();
     weir_listener *self;
     struct addr addr;

@@ -7,8 +7,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include <weir/error.h>
 
@@ -67,8 +69,7 @@ int addr_from_host(weir_str host, uint16_t port, struct addr *ret_addr)
         return weir_fail(-EINVAL, "\"%.*s\" is no IP address: write 127.0.0.1 or [::1]",
                          WEIR_ARG(host));
     return weir_fail(WEIR_ENAME,
-                     "the host name \"%.*s\" can't be resolved: there is no name service here "
-                     "yet; give an IP address, or localhost",
+                     "the host name \"%.*s\" is no address: give an IP address here, or localhost",
                      WEIR_ARG(host));
 }
 
@@ -89,17 +90,39 @@ static int parse_port(weir_str text, uint16_t *ret_port)
     return 0;
 }
 
-int addr_parse(weir_str text, struct addr *ret_addr)
+#define UNIX_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+
+/* "/run/x.sock", or "@name": a name in the abstract namespace has no end byte, its
+ * length says where it ends (unix(7)). */
+static int parse_unix(weir_str text, struct addr *ret_addr)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    weir_str path = weir_str_skip(text, sizeof("unix:") - 1);
+    bool abstract = path.len > 0 && path.ptr[0] == '@';
+
+    if (path.len < 2 || (path.ptr[0] != '/' && !abstract) || memchr(path.ptr, 0, path.len))
+        return weir_fail(-EINVAL,
+                         "\"%.*s\": write unix: and an absolute path, as unix:/run/x.sock, or "
+                         "unix:@name for a socket without a file",
+                         WEIR_ARG(text));
+    if (path.len > UNIX_PATH_MAX)
+        return weir_fail(-ENAMETOOLONG, "\"%.*s\": a unix socket's path has at most %zu bytes",
+                         WEIR_ARG(text), UNIX_PATH_MAX);
+    memcpy(un.sun_path, path.ptr, path.len);
+    if (abstract)
+        un.sun_path[0] = '\0';
+    memset(ret_addr, 0, sizeof(*ret_addr));
+    memcpy(&ret_addr->storage, &un, sizeof(un));
+    ret_addr->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.len + !abstract);
+    return 0;
+}
+
+int addr_split(weir_str text, weir_str *ret_host, uint16_t *ret_port)
 {
     size_t colon = text.len;
     uint16_t port;
     weir_str host;
 
-    if (weir_str_starts(text, WEIR_S("unix:")))
-        return weir_fail(-EAFNOSUPPORT,
-                         "\"%.*s\": unix sockets are not there yet; give an IP address and a "
-                         "port",
-                         WEIR_ARG(text));
     while (colon > 0 && text.ptr[colon - 1] != ':')
         colon--;
     if (colon == 0)
@@ -108,12 +131,50 @@ int addr_parse(weir_str text, struct addr *ret_addr)
     host = weir_str_from(text.ptr, colon - 1);
     if (parse_port(weir_str_skip(text, colon), &port) < 0)
         return weir_fail(-EINVAL, "\"%.*s\": the port is a number from 0 to 65535", WEIR_ARG(text));
-    if (host.len == 0)
-        return set_v4(ret_addr, "0.0.0.0", port);
-    if (host.ptr[0] != '[' && memchr(host.ptr, ':', host.len))
+    if (host.len > 0 && host.ptr[0] != '[' && memchr(host.ptr, ':', host.len))
         return weir_fail(-EINVAL, "\"%.*s\": an IPv6 address stands in brackets, as [::1]:8080",
                          WEIR_ARG(text));
-    return addr_from_host(host, port, ret_addr);
+    *ret_host = host;
+    *ret_port = port;
+    return 0;
+}
+
+int addr_parse(weir_str text, struct addr *ret_addr)
+{
+    uint16_t port;
+    weir_str host;
+    int rc;
+
+    if (addr_text_is_unix(text))
+        return parse_unix(text, ret_addr);
+    rc = addr_split(text, &host, &port);
+    if (rc < 0)
+        return rc;
+    return host.len == 0 ? set_v4(ret_addr, "0.0.0.0", port)
+                         : addr_from_host(host, port, ret_addr);
+}
+
+const char *addr_unix_path(const struct addr *addr)
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&addr->storage;
+
+    return un->sun_family == AF_UNIX && un->sun_path[0] != '\0' ? un->sun_path : NULL;
+}
+
+static void format_unix(const struct addr *addr, char text[static ADDR_TEXT_BYTES])
+{
+    const struct sockaddr_un *un = (const struct sockaddr_un *)&addr->storage;
+    size_t from = offsetof(struct sockaddr_un, sun_path), len = 0, at;
+
+    if (addr->len > from)
+        len = addr->len - from < sizeof(un->sun_path) ? addr->len - from : sizeof(un->sun_path);
+    at = (size_t)snprintf(text, ADDR_TEXT_BYTES, "unix:");
+    for (size_t i = 0; i < len && (un->sun_path[i] || i == 0); i++) {
+        char c = un->sun_path[i];
+
+        text[at++] = c == '\0' ? '@' : (c > ' ' && c < 0x7f) ? c : '?';
+    }
+    text[at] = '\0';
 }
 
 weir_str addr_format_host(const struct addr *addr, char text[static ADDR_TEXT_BYTES])
@@ -129,7 +190,7 @@ weir_str addr_format_host(const struct addr *addr, char text[static ADDR_TEXT_BY
         memcpy(&v6, &addr->storage, sizeof(v6));
         inet_ntop(AF_INET6, &v6.sin6_addr, text, ADDR_TEXT_BYTES);
     } else if (addr->storage.ss_family == AF_UNIX) {
-        memcpy(text, "unix", sizeof("unix"));
+        format_unix(addr, text);
     }
     return weir_str_c(text);
 }

@@ -23,26 +23,40 @@
 
 enum { SAID_BACKOFF, SAID_REFUSED };
 
+/* A listening descriptor; a stale unix socket is in nobody's way. */
+static int listen_fd(struct loop *loop, const struct addr *addr, const struct io_listen_opts *opts)
+{
+    const struct io_ops *io = loop_io(loop);
+    int fd = io->listen(loop, addr_sockaddr(addr), addr->len, opts), rc;
+
+    if (fd != -EADDRINUSE || addr->storage.ss_family != AF_UNIX || io->in_memory)
+        return fd;
+    rc = unix_path_clear(addr);
+    return rc < 0 ? rc : io->listen(loop, addr_sockaddr(addr), addr->len, opts);
+}
+
 int listen_socket_open(const struct addr *addr, const struct io_listen_opts *opts,
                        struct listen_socket *ret_socket)
 {
     struct loop *loop = loop_self();
+    struct listen_socket opened = { .addr = *addr };
     struct io_file file = { .fd = -1 };
     char text[ADDR_TEXT_BYTES];
-    int fd = loop_io(loop)->listen(loop, addr_sockaddr(addr), addr->len, opts), rc;
+    int fd = listen_fd(loop, addr, opts), rc;
 
     if (fd < 0)
-        return weir_fail(fd, "can't listen at %s: %s", addr_format(addr, text).ptr,
+        return weir_wrap(fd, "can't listen at %s: %s", addr_format(addr, text).ptr,
                          weir_error_text(fd));
-    file.fd = fd;
-    ret_socket->addr = *addr;
-    rc = loop_io(loop)->address(loop, &file, false, &ret_socket->addr.storage,
-                                &ret_socket->addr.len);
+    file.fd = opened.fd = fd;
+    rc = loop_io(loop)->address(loop, &file, false, &opened.addr.storage, &opened.addr.len);
+    if (rc == 0 && !loop_io(loop)->in_memory)
+        rc = unix_path_claim(&opened.addr, opts->unix_mode, &opened.path);
     if (rc < 0) {
-        loop_io(loop)->detach(loop, &file, false);
-        return weir_fail(rc, "the address of a listening socket is not known");
+        listen_socket_close(&opened);
+        return weir_fail(rc, "the socket at %s can't be set up: %s", addr_format(addr, text).ptr,
+                         weir_error_text(rc));
     }
-    ret_socket->fd = fd;
+    *ret_socket = opened;
     return 0;
 }
 
@@ -50,6 +64,7 @@ void listen_socket_close(struct listen_socket *socket)
 {
     struct io_file file = { .fd = socket->fd };
 
+    unix_path_release(&socket->addr, &socket->path);
     loop_io(loop_self())->detach(loop_self(), &file, false);
     socket->fd = -1;
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "net/addr.h"
+#include "net/unix_path.h"
 #include "rt/rt.h"
 
 /* The descriptor. Owned by whoever opened it; closed after the last listener
@@ -22,9 +23,12 @@
 struct listen_socket {
     int fd;
     struct addr addr; /* with the port that the kernel chose */
+    struct unix_path path;
 };
 
-/* On a loop. 0, or the system call's -errno with a sentence in the chain. */
+/* On a loop. 0, or the system call's -errno with a sentence in the chain. A unix
+ * socket's file that a process has left there is replaced; the file goes with
+ * listen_socket_close(). */
 int listen_socket_open(const struct addr *addr, const struct io_listen_opts *opts,
                        struct listen_socket *ret_socket);
 void listen_socket_close(struct listen_socket *socket);

@@ -236,6 +236,11 @@ int weir_stream_shutdown(weir_stream *s)
     return rc;
 }
 
+int weir_stream_peer_cred(const weir_stream *s, weir_peer_cred *ret_cred)
+{
+    return s->ops->peer_cred ? s->ops->peer_cred(s, ret_cred) : -EOPNOTSUPP;
+}
+
 void weir_stream_close(weir_stream *s)
 {
     if (!s)

@@ -33,6 +33,7 @@ struct stream_ops {
     int (*flush)(weir_stream *s);
     int (*shutdown)(weir_stream *s);
     void (*close)(weir_stream *s);
+    int (*peer_cred)(const weir_stream *s, weir_peer_cred *ret_cred); /* NULL: has none */
 };
 
 /* Embedded first in each kind. */

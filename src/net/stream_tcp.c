@@ -213,6 +213,23 @@ static int tcp_read(weir_stream *s, struct buf **ret_buf)
     return rc;
 }
 
+/* The kernel answers for a TCP socket, too: with nobody. */
+static int tcp_peer_cred(const weir_stream *s, weir_peer_cred *ret_cred)
+{
+    const struct tcp_stream *self = (const struct tcp_stream *)s;
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+
+    if (loop_io(loop_self())->in_memory)
+        return -EOPNOTSUPP;
+    if (getsockopt(self->file.fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+        return -errno;
+    if (cred.pid == 0)
+        return -EOPNOTSUPP;
+    *ret_cred = (weir_peer_cred){ cred.pid, cred.uid, cred.gid };
+    return 0;
+}
+
 /* ---- the end ------------------------------------------------------------------------------ */
 
 static void tcp_loop_done(void *value)
@@ -273,6 +290,7 @@ static const struct stream_ops tcp_ops = {
     .flush = tcp_flush,
     .shutdown = tcp_shutdown,
     .close = tcp_close,
+    .peer_cred = tcp_peer_cred,
 };
 
 /* A stream without its descriptor. The loop's list is made now, so that a close

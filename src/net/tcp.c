@@ -2,6 +2,8 @@
  * because the HTTP client drives its connections by operations of its own. */
 #include "net/tcp.h"
 
+#define TCP_AGAIN_MS 64
+
 int tcp_io(struct io_op *op, const char *what)
 {
     int rc = rt_io(op, what);
@@ -18,7 +20,7 @@ void tcp_close_fd(int fd)
     loop_io(loop_self())->detach(loop_self(), &file, false);
 }
 
-int tcp_connect(struct io_file *file, const struct sockaddr *addr, socklen_t addr_len)
+static int connect_once(struct io_file *file, const struct sockaddr *addr, socklen_t addr_len)
 {
     struct loop *loop = loop_self();
     const struct io_ops *io;
@@ -42,4 +44,22 @@ int tcp_connect(struct io_file *file, const struct sockaddr *addr, socklen_t add
     if (rc < 0)
         io->detach(loop, file, false);
     return rc;
+}
+
+int tcp_connect(struct io_file *file, const struct sockaddr *addr, socklen_t addr_len)
+{
+    uint32_t pause_ms = 1;
+
+    for (;;) {
+        int rc = connect_once(file, addr, addr_len);
+
+        /* The queue of a listening unix socket is full: nothing tells when it is
+         * not (connect(2)), so it is tried again, for as long as the scope lets. */
+        if (rc != -EAGAIN || addr->sa_family != AF_UNIX)
+            return rc;
+        rc = weir_sleep_ms(pause_ms);
+        if (rc < 0)
+            return rc;
+        pause_ms = pause_ms < TCP_AGAIN_MS ? pause_ms * 2 : pause_ms;
+    }
 }

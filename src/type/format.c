@@ -89,6 +89,15 @@ static bool is_authority(weir_str s, bool needs_host, bool needs_port)
     return rest.ptr[0] == ':' && is_port(weir_str_skip(rest, 1));
 }
 
+/* "unix:/run/x.sock", "unix:@name". */
+static bool is_unix_address(weir_str s)
+{
+    weir_str path = weir_str_skip(s, sizeof("unix:") - 1);
+
+    return weir_str_starts(s, WEIR_S("unix:")) && path.len > 1 &&
+           (path.ptr[0] == '/' || path.ptr[0] == '@');
+}
+
 static bool is_url(weir_str s)
 {
     size_t scheme = weir_str_starts(s, WEIR_S("http://"))    ? 7
@@ -195,7 +204,8 @@ bool format_fits(weir_text_format format, weir_str text)
     case WEIR_ANY_TEXT: return true;
     case WEIR_EMAIL: return text.len > 0 && is_email(text);
     case WEIR_URL: return is_url(text);
-    case WEIR_HOST_PORT: return text.len > 0 && is_authority(text, false, true);
+    case WEIR_HOST_PORT:
+        return text.len > 0 && (is_authority(text, false, true) || is_unix_address(text));
     case WEIR_UUID: return fits_picture(text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
     case WEIR_DATE_TIME: return is_date_time(text);
     }

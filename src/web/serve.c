@@ -103,7 +103,8 @@ static void say_address(const char *what, const struct addr *addr)
 {
     char text[ADDR_TEXT_BYTES];
 
-    weir_info("%s http://%.*s", what, WEIR_ARG(addr_format(addr, text)));
+    weir_info("%s %s%.*s", what, addr->storage.ss_family == AF_UNIX ? "" : "http://",
+              WEIR_ARG(addr_format(addr, text)));
 }
 
 static void say_limits(const struct serve *s)

@@ -94,6 +94,38 @@ TASK_TEST(what_is_no_url_is_refused)
     return 0;
 }
 
+TASK_TEST(a_unix_socket_and_what_is_asked_there)
+{
+    static const struct {
+        const char *text, *host, *target;
+        bool slash;
+    } rows[] = {
+        { "unix:/run/x.sock:/users/1?a=b", "unix:/run/x.sock", "/users/1?a=b", false },
+        { "unix:/run/x.sock:", "unix:/run/x.sock", "", true },
+        { "unix:/run/x.sock", "unix:/run/x.sock", "", true },
+        { "unix:@name:?q#part", "unix:@name", "?q", true },
+    };
+    weir_str id = WEIR_S("7/8"), url_text;
+    struct url url;
+
+    (void)arg;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        CHECK_INT(url_parse(weir_str_c(rows[i].text), &url), 0);
+        CHECK(weir_str_eq(url.host, weir_str_c(rows[i].host)));
+        CHECK(weir_str_eq(url.target, weir_str_c(rows[i].target)));
+        CHECK(weir_str_eq(url.authority, WEIR_S("localhost")));
+        CHECK_INT(url.port, 0);
+        CHECK_INT(url.slash, rows[i].slash);
+    }
+    CHECK_INT(url_parse(WEIR_S("unix:x:/y"), &url), -EINVAL);
+    CHECK_INT(url_parse(WEIR_S("unix:"), &url), -EINVAL);
+    url_text = weir_url("unix:/run//x.sock:/users/{}", id);
+    CHECK(weir_str_eq(url_text, WEIR_S("unix:/run//x.sock:/users/7%2F8")));
+    CHECK(weir_url("unix:/run//{}.sock:/users", id).len == 0);
+    weir_recover();
+    return 0;
+}
+
 TASK_TEST(errors_do_not_show_queries)
 {
     char text[512];
@@ -198,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_are_taken_apart),
         cmocka_unit_test(what_is_no_url_is_refused),
+        cmocka_unit_test(a_unix_socket_and_what_is_asked_there),
         cmocka_unit_test(errors_do_not_show_queries),
         cmocka_unit_test(values_stay_in_their_place),
         cmocka_unit_test(values_that_would_change_the_target_are_refused),

@@ -28,6 +28,8 @@ static void parse_and_format(void **state)
           65535 },
         { "[::ffff:255.255.255.255]:65535", "[::ffff:255.255.255.255]:65535",
           "::ffff:255.255.255.255", 65535 },
+        { "unix:/run/x.sock", "unix:/run/x.sock", "unix:/run/x.sock", 0 },
+        { "unix:@name", "unix:@name", "unix:@name", 0 },
     };
 
     (void)state;
@@ -65,8 +67,13 @@ static void refuse(void **state)
         { "[127.0.0.1]:80", -EINVAL, "no IP address" },
         { "[]:80", -EINVAL, "no IP address" },
         { "[::1%eth0]:80", -EINVAL, "no IP address" },
-        { "example.org:80", WEIR_ENAME, "no name service" },
-        { "unix:/run/x", -EAFNOSUPPORT, "unix sockets" },
+        { "example.org:80", WEIR_ENAME, "is no address" },
+        { "unix:", -EINVAL, "an absolute path" },
+        { "unix:run/x", -EINVAL, "an absolute path" },
+        { "unix:@", -EINVAL, "an absolute path" },
+        { "unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+          "aaaaaaaaaaaaaaaaaaaaaaaaaa",
+          -ENAMETOOLONG, "at most 107 bytes" },
     };
 
     (void)state;

@@ -21,7 +21,16 @@
  * -ECANCELED. A result beats a cancel: an operation that has completed delivers
  * its result, and the next checkpoint reports the cancel.
  *
- * A scope's first failure cancels its other children and its body (fail-fast).
+ * A scope's first failure cancels its other children and its body (fail-fast). Two
+ * other modes leave the others alone when a child fails:
+ *
+ *   .collect  all run to their ends, and the join returns the first failure
+ *   .race     the first that succeeds wins, and the others are cancelled; the join
+ *             returns the winner's result, or, when all have failed, the first failure
+ *
+ * Tasks that are known beforehand are run in each of these ways with one call: see
+ * weir/jobs.h.
+ *
  * A stop, in contrast, only asks for a drain: no checkpoint fails, sources
  * (accept, and receive on a channel marked as a source) end as at their orderly
  * end, weir_stopping() is true, and the WEIR_STOP arm of a select is ready. */
@@ -65,7 +74,8 @@ typedef enum weir_reason {
     WEIR_REASON_LEFT,     /* the body left with children running */
     WEIR_REASON_ASKED,    /* weir_cancel() */
     WEIR_REASON_SHUTDOWN, /* the grace after a stop is over */
-    WEIR_REASON_GONE      /* the client has disconnected */
+    WEIR_REASON_GONE,     /* the client has disconnected */
+    WEIR_REASON_WON       /* another child of a race has succeeded */
 } weir_reason;
 
 typedef struct weir_scope_opts {
@@ -77,6 +87,8 @@ typedef struct weir_scope_opts {
     uint32_t limit;      /* live children; weir_go() waits at it; unset: no limit */
     bool shield;         /* a cancel from outside reaches it only after grace_ms */
     uint32_t grace_ms;   /* unset: 1,000 */
+    bool collect;        /* a child's failure does not cancel its siblings */
+    bool race;           /* nor here; the first child that succeeds does */
 } weir_scope_opts;
 
 typedef struct weir_go_opts {
@@ -86,6 +98,8 @@ typedef struct weir_go_opts {
     bool optional;         /* its failure is kept and counted, never fails the join */
     bool hold;             /* keep it for weir_result() after its end */
     weir_semaphore *needs; /* wait for a unit, without a stack, before it starts */
+    void (*drop)(void *arg); /* in a race: called with the child's argument when it has
+                                succeeded, but another had won */
 } weir_go_opts;
 
 /* Open a scope for the block that follows; see the head of this file. */
@@ -123,11 +137,17 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) weir_scope weir_scope_open_opt(const weir
 WEIR_API void weir_scope_close(weir_scope s);
 
 /* Start a child of s that runs fn(arg). At the scope's limit the opener waits.
- * Never fails: a child that can't start (scope cancelled, byte budget used up)
- * counts as one that ended with that code.
+ * Never fails: a child that can't start (s is cancelled, the byte budget is used up)
+ * counts as one that ended with that code. Only s decides: a task that is cancelled
+ * in a scope inside s may still start children in s.
  *
- * Checkpoint: always.
- * Returns:    the child's handle.
+ * A race has one winner. A child that succeeds after it is disposed of by .drop,
+ * which is called in the child's own task (cancelled: it may wait in a shield), and
+ * ends with -ECANCELED; without .drop it keeps its result, for weir_result().
+ *
+ * Checkpoint: always (it returns no code: the next checkpoint reports a cancel).
+ * Returns:    the child's handle; one that stands for no child when the caller was
+ *   cancelled, in a scope inside s, while it waited for room: nothing was started.
  * Ownership:  arg must live until the child has ended.
  * Thread:     a task of the scope's loop.
  * Since:      0.1 */
@@ -138,14 +158,18 @@ weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *
  * before they have ended.
  *
  * Checkpoint: always (it reports a cancel only after the children's ends).
- * Returns:    0 when every required child succeeded (even past the deadline), or
+ * Returns:    0 when every required child succeeded (even past the deadline); in a
+ *   race the result of the winner (0 or more), even past the deadline; or
  *   CODE         of the first required child that failed, unless the scope's
  *                own cancel caused it
  *   -ETIMEDOUT   the deadline passed before all had succeeded
  *   -ECANCELED   the scope was cancelled before all had succeeded
+ *   -EINVAL      a race without a required child
  *   WEIR_EWRONGUSE  a stale handle, or not the opener's task
- *   After 0 the scope takes further children; after a failure it stays
- *   cancelled and another join repeats the result.
+ *   After 0 the scope takes further children; after a failure, or when a race was
+ *   won, it stays cancelled and another join repeats the result. With .collect a
+ *   failure cancels nothing: the scope takes further children, and another join
+ *   waits for them and repeats the first failure.
  * Ownership:  the failed child's error chain moves to the caller.
  * Thread:     the task that opened s.
  * Since:      0.1 */
@@ -161,6 +185,26 @@ WEIR_API WEIR_MUST_USE int weir_join(weir_scope s);
  * Thread:     the scope's loop.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(2) int weir_result(weir_task task, int *ret_result);
+
+/* How many children of s have ended with a failure so far: also optional ones, and
+ * those that were cancelled.
+ *
+ * Checkpoint: never.
+ * Returns:    the number; 0 for a stale handle.
+ * Ownership:  takes nothing.
+ * Thread:     the scope's loop.
+ * Since:      0.1 */
+WEIR_API uint32_t weir_failures(weir_scope s);
+
+/* Which child has won the race s.
+ *
+ * Checkpoint: never.
+ * Returns:    the handle that weir_go() returned (stale by now, unless the child was
+ *   held); one with slot 0 when none has won, or s is stale.
+ * Ownership:  takes nothing.
+ * Thread:     the scope's loop.
+ * Since:      0.1 */
+WEIR_API weir_task weir_winner(weir_scope s);
 
 /* Cancel a scope and all that is in it.
  *

@@ -72,6 +72,7 @@ struct task_extra {
     struct slab_head head;
     const char *name;
     weir_semaphore *needs;
+    void (*drop)(void *arg); /* see weir_go_opts */
 };
 
 struct task {
@@ -117,7 +118,9 @@ enum {
     SCOPE_UNJOINED = 8, /* children were started since the last join */
     SCOPE_STOPPING = 16,
     SCOPE_OWN_DEADLINE = 32, /* its own deadline fired */
-    SCOPE_NO_MEMORY = 64
+    SCOPE_COLLECT = 64,      /* a child's failure cancels nobody */
+    SCOPE_RACE = 128,        /* the same; the first success wins, and cancels the rest */
+    SCOPE_WON = 256          /* winner and winner_rc are set */
 };
 
 struct scope {
@@ -131,6 +134,7 @@ struct scope {
     uint32_t live;        /* children that have not ended */
     uint32_t limit;
     uint32_t gave_up;     /* required children that the scope's cancel ended */
+    uint32_t failed;      /* children that ended with a failure, also optional ones */
     uint32_t grace_ms;
     int64_t deadline_ns;  /* the nearest: its own, or inherited */
     int64_t own_deadline_ns;
@@ -138,7 +142,10 @@ struct scope {
     struct timer timer;   /* its own deadline, or the end of the grace */
     int cancel_code;      /* 0 while it is not cancelled */
     int first_rc;         /* first failure of a required child */
-    uint8_t flags, reason;
+    int winner_rc;
+    weir_task winner;
+    uint16_t flags;
+    uint8_t reason;
     const char *origin;   /* where its cancel began */
     const char *name, *site;
     struct chain *first_chain;

@@ -322,7 +322,10 @@ static void scope_child_failed(struct scope *scope, const struct task *task, int
 {
     const char *site = task ? task->site : scope->site;
 
-    if (scope->cancel_code && rc == scope->cancel_code) {
+    scope->failed++;
+    if (task && task->flags & TASK_OPTIONAL) {
+        chain_free(chain);
+    } else if (scope->cancel_code && rc == scope->cancel_code) {
         scope->gave_up++;
         scope_keep_chain(scope, chain, false);
     } else if (scope->flags & SCOPE_APP) {
@@ -331,10 +334,22 @@ static void scope_child_failed(struct scope *scope, const struct task *task, int
     } else if (scope->first_rc == 0) {
         scope->first_rc = rc;
         scope_keep_chain(scope, chain, true);
-        scope_cancel(scope, -ECANCELED, WEIR_REASON_FAILURE, site);
+        if (!(scope->flags & (SCOPE_COLLECT | SCOPE_RACE)))
+            scope_cancel(scope, -ECANCELED, WEIR_REASON_FAILURE, site);
     } else {
         chain_free(chain);
     }
+}
+
+/* A child has succeeded: if it is the first, the others have lost. */
+static void scope_child_won(struct scope *scope, const struct task *task)
+{
+    if (scope->flags & SCOPE_WON || task->flags & TASK_OPTIONAL)
+        return;
+    scope->flags |= SCOPE_WON;
+    scope->winner = task_handle(task);
+    scope->winner_rc = task->rc;
+    scope_cancel(scope, -ECANCELED, WEIR_REASON_WON, task->site);
 }
 
 void scope_child_ended(struct scope *scope, struct task *task, struct chain *chain)
@@ -343,10 +358,14 @@ void scope_child_ended(struct scope *scope, struct task *task, struct chain *cha
 
     if (task)
         scope->live--;
-    if (unlikely(rc < 0) && !(task && task->flags & TASK_OPTIONAL))
+    if (unlikely(rc < 0)) {
         scope_child_failed(scope, task, rc, chain);
-    else if (unlikely(chain != NULL))
-        chain_free(chain);
+    } else {
+        if (unlikely(chain != NULL))
+            chain_free(chain);
+        if (unlikely(scope->flags & SCOPE_RACE))
+            scope_child_won(scope, task);
+    }
     if (scope->live == 0 && scope->flags & SCOPE_SPAWNED)
         scope_end_spawned(scope);
     else
@@ -363,6 +382,19 @@ static void scope_wait_children(struct scope *scope)
         scope->opener_wait = &wait;
         WEIR_IGNORE(rt_park_shielded(&wait), "the ends of children carry no code");
     }
+}
+
+/* How a race came out. The failures of those that did not win are no news when one
+ * did. */
+static int scope_race_result(struct scope *scope)
+{
+    if (scope->flags & SCOPE_WON) {
+        chain_free(scope->first_chain);
+        scope->first_chain = NULL;
+        return scope->winner_rc;
+    }
+    return weir_fail(-EINVAL, "nobody took part in the race at %s: start required children in it",
+                     scope->site);
 }
 
 /* The chain of the first failure becomes the opener's. */
@@ -393,8 +425,11 @@ int weir_join(weir_scope s)
         return WEIR_EWRONGUSE;
     }
     scope_wait_children(scope);
-    scope->flags &= (uint8_t)~SCOPE_UNJOINED;
+    scope->flags &= (uint16_t)~SCOPE_UNJOINED;
     rc = scope->first_rc;
+    if (unlikely(scope->flags & SCOPE_RACE) &&
+        (scope->flags & SCOPE_WON || (rc == 0 && scope->gave_up == 0)))
+        return scope_race_result(scope);
     if (likely(rc == 0 && scope->gave_up == 0))
         return 0;
     if (rc == 0)
@@ -418,6 +453,10 @@ static void scope_apply(struct scope *scope, const weir_scope_opts *opts)
     scope->site = opts->site;
     scope->limit = opts->limit;
     scope->opened_ns = scope->loop->now_ns;
+    if (opts->collect)
+        scope->flags |= SCOPE_COLLECT;
+    if (opts->race)
+        scope->flags |= SCOPE_RACE;
     if (opts->shield) {
         scope->flags |= SCOPE_SHIELD;
         scope->grace_ms = opts->grace_ms ? opts->grace_ms : SCOPE_GRACE_MS;
@@ -489,7 +528,8 @@ void weir_scope_close(weir_scope s)
     if (scope->live > 0)
         scope_cancel(scope, -ECANCELED, WEIR_REASON_LEFT, scope->site);
     scope_wait_children(scope);
-    if (scope->first_chain && scope->first_rc && scope->flags & SCOPE_UNJOINED)
+    if (scope->first_chain && scope->first_rc &&
+        (scope->flags & (SCOPE_UNJOINED | SCOPE_WON)) == SCOPE_UNJOINED)
         scope_move_chain(scope);
     self->scope = scope->parent;
     scope_free(scope);
@@ -518,6 +558,20 @@ bool weir_timed_out(weir_scope s)
     struct scope *scope = scope_find(s);
 
     return scope && scope->flags & SCOPE_OWN_DEADLINE;
+}
+
+uint32_t weir_failures(weir_scope s)
+{
+    struct scope *scope = scope_find(s);
+
+    return scope ? scope->failed : 0;
+}
+
+weir_task weir_winner(weir_scope s)
+{
+    struct scope *scope = scope_find(s);
+
+    return scope ? scope->winner : (weir_task){ 0, 0 };
 }
 
 bool weir_stopping(void)

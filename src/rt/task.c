@@ -102,6 +102,19 @@ static void task_tidy(struct fiber *fiber, struct scope *scope)
     }
 }
 
+/* A success that comes after another child has won: what it got is disposed of,
+ * while the task is one still, so that this may wait in a shield. */
+static int task_drop_late(struct fiber *fiber, int rc)
+{
+    void (*drop)(void *arg) = fiber->task->extra->drop;
+
+    if (rc < 0 || !drop || !(fiber->task->scope->flags & SCOPE_WON))
+        return rc;
+    drop(fiber->arg);
+    task_tidy(fiber, fiber->task->scope);
+    return -ECANCELED;
+}
+
 void task_run(struct fiber *fiber)
 {
     struct task *task = fiber->task;
@@ -110,6 +123,8 @@ void task_run(struct fiber *fiber)
 
     rc = fiber->fn(fiber->arg);
     task_tidy(fiber, task->scope);
+    if (unlikely(task->extra != NULL))
+        rc = task_drop_late(fiber, rc);
     chain = fiber->chain;
     fiber->chain = NULL;
     /* What is called at its end stands in a scope that is there. */
@@ -125,6 +140,7 @@ static int task_give_extra(struct task *task, const weir_go_opts *opts)
         return -ENOMEM;
     extra->name = opts->name;
     extra->needs = opts->needs;
+    extra->drop = opts->drop;
     task->extra = extra;
     return 0;
 }
@@ -135,9 +151,10 @@ static void limit_abandon(struct wait *wait, int code)
     wait_wake(wait, code);
 }
 
-/* Wait until the scope has room for another child; -ECANCELED when its own task
- * has closed it meanwhile. */
-static int go_wait_limit(weir_scope s)
+/* Wait until the scope has room for another child, or takes none any more (its code
+ * is in *ret_rc). NULL when there is nothing to start it in or for: its own task has
+ * closed it meanwhile, or the one that waits was cancelled in a scope inside it. */
+static struct scope *go_wait_limit(weir_scope s, int *ret_rc)
 {
     struct scope *scope;
 
@@ -146,16 +163,20 @@ static int go_wait_limit(weir_scope s)
         int rc;
 
         rc = scope_check(scope); /* also after the wait: a cancel has passed by then */
-        if (rc < 0 || scope->live < scope->limit)
-            return rc;
+        if (rc < 0 || scope->live < scope->limit) {
+            *ret_rc = rc;
+            return scope;
+        }
+        if (rt_check() < 0)
+            return NULL;
         list_push(&scope->limit_waits, &loop_current->current->task->link);
-        rc = rt_park(&wait);
-        if (rc < 0)
-            return rc;
+        (void)rt_park(&wait);
     }
-    return -ECANCELED;
+    return NULL;
 }
 
+/* Whether a child starts is for its scope to say, not for the one that its opener is
+ * in: a task whose request is cancelled may still hand work to the application. */
 weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *opts)
 {
     struct scope *scope = scope_find(s);
@@ -165,19 +186,18 @@ weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *
 
     if (unlikely(s.slot == 0)) /* opened without memory: the join says so */
         return handle;
-    if (unlikely(!scope)) {
-        rt_wrong_use("weir_go() at %s: the scope has ended, or is another loop's", opts->site);
+    if (unlikely(!scope || !loop_current->current)) {
+        rt_wrong_use("weir_go() at %s: %s", opts->site,
+                     scope ? "only a task starts tasks"
+                           : "the scope has ended, or is another loop's");
         return handle;
     }
-    rc = rt_check();
-    if (likely(rc == 0) && unlikely(scope->limit > 0)) {
-        rc = go_wait_limit(s);
-        scope = scope_find(s);
+    rc = scope_check(scope);
+    if (unlikely(scope->limit > 0) && rc == 0) {
+        scope = go_wait_limit(s, &rc);
         if (!scope)
             return handle;
     }
-    if (rc == 0 && scope != loop_current->current->scope)
-        rc = scope_check(scope);
     scope->flags |= SCOPE_UNJOINED;
     task = task_new(scope, fn, arg, opts->site);
     if (unlikely(!task)) {
@@ -187,7 +207,7 @@ weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *
     }
     handle = task_handle(task);
     task->flags = (uint8_t)((opts->optional ? TASK_OPTIONAL : 0) | (opts->hold ? TASK_HOLD : 0));
-    if (unlikely(opts->name || opts->needs) && rc == 0)
+    if (unlikely(opts->name || opts->needs || opts->drop) && rc == 0)
         rc = task_give_extra(task, opts);
     if (opts->needs && rc == 0) {
         rc = semaphore_start(opts->needs, task);

@@ -76,7 +76,7 @@ static void chunk_link(struct slab *slab, char *chunk)
     for (uint32_t i = per_chunk; i-- > 0;) {
         struct slab_free_object *object = (void *)(chunk + i * slab->object_bytes);
 
-        object->head = (struct slab_head){ .slot = slot + i };
+        object->head = (struct slab_head){ .slot = slot + i, .generation = slab->generation };
         object->next = next;
         next = object;
         poison_memory((char *)object + sizeof object->head,

@@ -35,6 +35,7 @@ struct slab {
     char **chunks;
     uint32_t chunk_count, chunk_room;
     uint32_t used;
+    uint32_t generation; /* of fresh objects; even */
     struct slab_head *free; /* linked through the word behind the head */
 };
 

@@ -11,45 +11,93 @@
 
 #include "rt/rt.h"
 
-/* Every option but the seed: X(name, default, largest, what it is). Those under
- * "faults" are rates in a thousand. A rate is asked for at each occasion. */
-#define SIM_OPTIONS(X)                                                                         \
+/* What a simulation is like: X(name, default, largest, what it is). */
+#define SIM_SETTINGS(X)                                                                        \
     X(loops, 1, 64, "loops, which take turns")                                                 \
     X(permute, 1, 1, "ready tasks run in random order")                                        \
     X(latency_ms, 0, 60000, "the way from one end to the other")                               \
     X(jitter_ms, 0, 60000, "at most that much more")                                           \
+    X(bandwidth, 0, 1 << 30, "bytes a millisecond in each direction of a link; 0: any")        \
     X(buffer_bytes, 65536, 1 << 24, "what a connection holds in each direction")               \
     X(block_ms, 0, 60000, "a blocking call takes up to that long")                             \
     X(limit_ms, 3600000, 1 << 30, "virtual time after which a run is given up")                \
-    X(loss, 0, 900, "faults: a segment is lost, and sent again 200 ms later")                  \
-    X(reset, 0, 1000, "faults: a connection is reset while something is sent")                 \
-    X(partition, 0, 1000, "faults: a send cuts its link for up to a second")                   \
-    X(refuse, 0, 1000, "faults: a connect is refused")                                         \
-    X(short_read, 0, 1000, "faults: a receive gets less than there is")                        \
-    X(short_write, 0, 1000, "faults: a send goes out in pieces")                               \
-    X(late, 0, 1000, "faults: what could end at once ends from poll")                          \
-    X(race, 0, 1000, "faults: a result is there just before its cancel")                       \
-    X(no_files, 0, 900, "faults: there is no descriptor for a socket")                         \
-    X(busy, 0, 1000, "faults: a blocking call is refused")                                     \
-    X(cancel, 0, 1000, "faults: the innermost scope of a task that waits is cancelled")
+    X(calm_ms, 0, 1 << 30, "virtual time at which all faults end; 0: they don't")              \
+    X(finish_ms, 0, 1 << 30, "after that, a run must end within this time; 0: limit_ms")       \
+    X(show, 0, 2, "the trace has faults (1), and what the network does (2)")
+
+/* What fails: X(name, largest, drawn, what happens). All are rates in a thousand; a
+ * rate is asked for at each occasion. drawn is the largest that a seed draws; 0 is
+ * for what a program must be made for. */
+#define SIM_FAULTS(X)                                                                          \
+    X(loss, 900, 100, "a segment is lost, and sent again 200 ms later")                        \
+    X(reset, 1000, 20, "a connection is reset while something is sent")                        \
+    X(vanish, 1000, 5, "a connection is forgotten by the network: nothing tells its ends")     \
+    X(partition, 1000, 10, "a send cuts its link for up to a second")                          \
+    X(one_way, 1000, 10, "a send cuts one direction of its link for up to a second")           \
+    X(split, 1000, 10, "a send parts the hosts into two sets for up to ten seconds")           \
+    X(refuse, 1000, 100, "a connect is refused")                                               \
+    X(short_read, 1000, 500, "a receive gets less than there is")                              \
+    X(short_write, 1000, 500, "a send goes out in pieces")                                     \
+    X(late, 1000, 500, "what could end at once ends from poll")                                \
+    X(interrupt, 900, 100, "a call is interrupted by a signal (EINTR), and begun again")       \
+    X(race, 1000, 500, "a result is there just before its cancel")                             \
+    X(no_files, 900, 50, "there is no descriptor for a socket")                                \
+    X(no_memory, 900, 0, "an allocation fails")                                                \
+    X(busy, 1000, 50, "a blocking call is refused")                                            \
+    X(disk_error, 1000, 20, "a file's read, write or sync fails (EIO)")                        \
+    X(disk_full, 1000, 20, "a file's write finds no room (ENOSPC)")                            \
+    X(disk_short, 1000, 200, "a file's read or write moves less than it was asked to")         \
+    X(wall_jump, 1000, 5, "the wall clock jumps by up to an hour, either way")                 \
+    X(suspend, 1000, 2, "the machine stands still for up to 30 s while it waits")              \
+    X(cancel, 1000, 0, "the innermost scope of a task that waits is cancelled")                \
+    X(cancel_any, 1000, 0, "any scope around a task that waits is cancelled")
+
+enum sim_fault {
+#define SIM_FAULT_ID_(name, largest, drawn, what) SIM_FAULT_##name,
+    SIM_FAULTS(SIM_FAULT_ID_)
+#undef SIM_FAULT_ID_
+    SIM_FAULT_KINDS
+};
+
+#define SIM_RANGES_MAX 32
+
+/* Faults by the number at which they come up in a run, from 1. */
+struct sim_range {
+    uint32_t first, last;
+};
 
 struct sim_opts {
     uint64_t seed;
-#define SIM_OPTION_MEMBER_(name, otherwise, largest, what) uint32_t name;
-    SIM_OPTIONS(SIM_OPTION_MEMBER_)
-#undef SIM_OPTION_MEMBER_
+#define SIM_SETTING_MEMBER_(name, otherwise, largest, what) uint32_t name;
+    SIM_SETTINGS(SIM_SETTING_MEMBER_)
+#undef SIM_SETTING_MEMBER_
+    union { /* rates */
+        struct {
+#define SIM_FAULT_MEMBER_(name, largest, drawn, what) uint32_t name;
+            SIM_FAULTS(SIM_FAULT_MEMBER_)
+#undef SIM_FAULT_MEMBER_
+        };
+        uint32_t fault[SIM_FAULT_KINDS];
+    };
+    /* Of the faults that come up only these happen: "only=3+8-12"; "only=0": none.
+     * Without ranges all do. */
+    uint32_t range_count;
+    struct sim_range ranges[SIM_RANGES_MAX];
 };
 
-#define SIM_OPTS_TEXT_BYTES 512
+#define SIM_OPTS_TEXT_BYTES 1536
 
 void sim_opts_init(struct sim_opts *opts);
 /* Draw rates and delays for everything from a seed: each kind of fault is on in
- * about half of all seeds, but for cancel, which the program must be made for. */
+ * about half of all seeds, but for those a program must be made for. */
 void sim_opts_draw(struct sim_opts *opts, uint64_t seed);
-/* "seed=7 loops=2 latency_ms=1 …": all of them, on one line. */
+/* "seed=7,loops=2,latency_ms=1,…": all of them, on one line. */
 void sim_opts_print(const struct sim_opts *opts, char text[static SIM_OPTS_TEXT_BYTES]);
-/* The way back; what the text does not name keeps its value. 0 or -EINVAL. */
+/* The way back, with commas or spaces; what the text does not name keeps its value.
+ * 0 or -EINVAL. */
 int sim_opts_parse(struct sim_opts *opts, const char *text);
+const char *sim_fault_name(enum sim_fault kind);
+const char *sim_fault_text(enum sim_fault kind);
 
 /* ---- a simulation ------------------------------------------------------- */
 
@@ -72,8 +120,11 @@ int sim_run(struct sim *sim, weir_fn *fn, void *arg, const weir_run_opts *run);
 struct sim *sim_self(void);
 int64_t sim_now_ns(const struct sim *sim);
 const struct sim_opts *sim_opts_of(const struct sim *sim);
-/* From here on nothing fails any more, and cut links are whole again. */
+/* From here on nothing fails any more, links that chance has cut are whole again,
+ * and who holds a connection that the network has forgotten is told. */
 void sim_calm(struct sim *sim);
+/* How many faults have come up so far. */
+uint32_t sim_faults(const struct sim *sim);
 /* Descriptors that are open. */
 uint32_t sim_files(const struct sim *sim);
 /* Waits of tasks so far. */
@@ -86,6 +137,9 @@ uint64_t sim_waits(const struct sim *sim);
 __attribute__((format(printf, 1, 2))) void sim_trace(const char *fmt, ...);
 /* All lines so far; valid until the next one. */
 const char *sim_trace_text(const struct sim *sim);
+/* Write each line to this descriptor as well, at once: what is seen of a run that
+ * ends in a crash. -1: no more. */
+void sim_trace_to(struct sim *sim, int fd);
 
 /* ---- the network -------------------------------------------------------- */
 
@@ -94,6 +148,18 @@ const char *sim_trace_text(const struct sim *sim);
 void sim_link_latency(struct sim *sim, uint16_t port, uint32_t latency_ms, uint32_t jitter_ms);
 /* Cut a link, or make it whole: what is under way arrives after that. */
 void sim_link_cut(struct sim *sim, uint16_t port, bool cut);
+/* How many bytes a millisecond a link carries in each direction; 0: any number. */
+void sim_link_bandwidth(struct sim *sim, uint16_t port, uint32_t bytes_ms);
+
+/* Loops may stand for hosts: what a loop connects from, and what it means by the
+ * loopback address and by "any", is then this IPv4 address. 0 or -EINVAL. */
+int sim_host(struct sim *sim, uint32_t loop, const char *addr);
+/* Nothing comes from one set of hosts to the other ("10.0.0.1,10.0.0.2", or "*"),
+ * nor, unless one_way, back; for heal_ms (0: until sim_heal()). 0, -EINVAL, or
+ * -ENOMEM. */
+int sim_part(struct sim *sim, const char *from, const char *to, bool one_way, uint32_t heal_ms);
+/* End all partitions between hosts. */
+void sim_heal(struct sim *sim);
 
 /* ---- scripted peers ----------------------------------------------------- */
 

@@ -61,7 +61,7 @@ int sim_block(struct loop *loop, struct block_job *job)
     struct sim_job *own;
 
     if (sim->job_count >= opts->block_threads + opts->block_queue ||
-        sim_chance(sim, sim->opts.busy))
+        sim_fault(sim, SIM_FAULT_busy, NULL))
         return weir_fail(-EBUSY, "all %u threads of the blocking pool are busy, and %u calls wait",
                          opts->block_threads, opts->block_queue);
     own = base_calloc(1, sizeof(*own));

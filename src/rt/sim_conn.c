@@ -6,7 +6,9 @@
  * seven times) -> SYN_ACK: the connecting end is open -> ACK: the other end may
  * be accepted. A cut link holds each step up, and a SYN for too long ends in
  * ETIMEDOUT. */
+#include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -17,6 +19,7 @@
 #define STEP_AGAIN_NS (200 * SIM_MS)
 
 static void handshake(struct sim *sim, struct sim_event *event);
+static void tell(struct sim *sim, struct sim_event *event);
 
 static void end_init(struct sim_end *end, uint8_t side, int family)
 {
@@ -39,6 +42,7 @@ struct sim_conn *sim_conn_new(struct sim *sim, int family)
     conn->sim = sim;
     conn->net = sim->usual;
     sim_event_init(&conn->hand, handshake);
+    sim_event_init(&conn->tell, tell);
     for (uint8_t side = 0; side < 2; side++) {
         end_init(&conn->end[side], side, family);
         sim_pipe_init(&conn->pipe[side], side);
@@ -51,6 +55,7 @@ struct sim_conn *sim_conn_new(struct sim *sim, int family)
 void sim_conn_free(struct sim_conn *conn)
 {
     sim_event_clear(&conn->hand);
+    sim_event_clear(&conn->tell);
     for (int side = 0; side < 2; side++)
         sim_pipe_done(&conn->pipe[side]);
     list_remove(&conn->link);
@@ -71,7 +76,7 @@ static void step_at(struct sim_conn *conn, enum sim_stage stage, int64_t delay_n
 
 static void next_step(struct sim_conn *conn, enum sim_stage stage)
 {
-    step_at(conn, stage, sim_link_delay_ns(conn->sim, conn->net));
+    step_at(conn, stage, sim_conn_delay_ns(conn));
 }
 
 static void set_local_addr(struct sim *sim, struct sockaddr_storage *addr)
@@ -80,6 +85,7 @@ static void set_local_addr(struct sim *sim, struct sockaddr_storage *addr)
         ((struct sockaddr_in *)addr)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     else if (addr->ss_family == AF_INET6)
         ((struct sockaddr_in6 *)addr)->sin6_addr = in6addr_loopback;
+    sim_own_addr(loop_current, addr);
     sim_choose_port(sim, addr);
 }
 
@@ -98,11 +104,60 @@ int sim_end_connect(struct sim_end *end, const struct sockaddr *addr, socklen_t 
     memcpy(&other->addr, addr, addr_len);
     other->addr_len = addr_len;
     set_local_addr(conn->sim, &end->addr);
+    sim_own_addr(loop_current, &other->addr);
     conn->net = sim_link_of(conn->sim, sim_port(&other->addr));
     end->state = SIM_END_CONNECTING;
     conn->attempts = 0;
     next_step(conn, SIM_SYN);
     return 0;
+}
+
+/* ---- what it goes over -------------------------------------------------- */
+
+static int print_addr(const struct sockaddr_storage *addr, char *text, size_t size)
+{
+    char host[INET6_ADDRSTRLEN] = "";
+
+    if (addr->ss_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)addr)->sin_addr, host, sizeof(host));
+    else if (addr->ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)addr)->sin6_addr, host, sizeof(host));
+    else
+        return snprintf(text, size, "unix");
+    return snprintf(text, size, addr->ss_family == AF_INET ? "%s:%u" : "[%s]:%u", host,
+                    sim_port(addr));
+}
+
+void sim_conn_name(const struct sim_conn *conn, char text[static SIM_CONN_NAME_BYTES])
+{
+    char to[SIM_CONN_NAME_BYTES], from[SIM_CONN_NAME_BYTES];
+
+    print_addr(&conn->end[0].addr, from, sizeof(from));
+    print_addr(&conn->end[1].addr, to, sizeof(to));
+    snprintf(text, SIM_CONN_NAME_BYTES, "%.45s -> %.45s", from, to);
+}
+
+static void note_conn(struct sim_conn *conn, const char *what)
+{
+    char name[SIM_CONN_NAME_BYTES];
+
+    if (conn->sim->opts.show < 2)
+        return;
+    sim_conn_name(conn, name);
+    sim_note(conn->sim, 2, "%s: %s", name, what);
+}
+
+bool sim_conn_cut(const struct sim_conn *conn, uint8_t side)
+{
+    if (conn->net->cut & 1u << side)
+        return true;
+    return !list_empty(&conn->sim->parts) &&
+           sim_parted(conn->sim, &conn->end[side].addr, &conn->end[!side].addr);
+}
+
+int64_t sim_conn_delay_ns(const struct sim_conn *conn)
+{
+    return sim_link_delay_ns(conn->sim, conn->net, conn);
 }
 
 /* ---- the steps ---------------------------------------------------------- */
@@ -128,7 +183,7 @@ static void syn_arrives(struct sim_conn *conn)
     struct sim *sim = conn->sim;
     struct sim_listener *listener = sim_listener_at(sim, &conn->end[1].addr);
 
-    if (!listener || sim_chance(sim, sim->opts.refuse)) {
+    if (!listener || sim_fault(sim, SIM_FAULT_refuse, conn)) {
         next_step(conn, SIM_REFUSED);
     } else if (listener->waiting >= listener->backlog) {
         syn_again(conn);
@@ -157,7 +212,9 @@ static void handshake(struct sim *sim, struct sim_event *event)
 {
     struct sim_conn *conn = container_of(event, struct sim_conn, hand);
 
-    if (conn->net->cut) {
+    uint8_t side = conn->stage == SIM_SYN_ACK || conn->stage == SIM_REFUSED;
+
+    if (sim_conn_cut(conn, side)) {
         if (conn->stage == SIM_SYN)
             syn_again(conn);
         else
@@ -167,8 +224,12 @@ static void handshake(struct sim *sim, struct sim_event *event)
     (void)sim;
     switch (conn->stage) {
     case SIM_SYN: syn_arrives(conn); break;
-    case SIM_REFUSED: connect_ends(conn, ECONNREFUSED); break;
+    case SIM_REFUSED:
+        note_conn(conn, "refused");
+        connect_ends(conn, ECONNREFUSED);
+        break;
     case SIM_SYN_ACK:
+        note_conn(conn, "connected");
         connect_ends(conn, 0);
         next_step(conn, SIM_ACK);
         break;
@@ -181,9 +242,46 @@ void sim_link_resume(struct sim *sim, struct sim_link *link)
     list_each(n, &sim->conns) {
         struct sim_conn *conn = container_of(n, struct sim_conn, link);
 
-        if (conn->net != link)
-            continue;
-        sim_pipe_resume(conn, &conn->pipe[0]);
-        sim_pipe_resume(conn, &conn->pipe[1]);
+        if (conn->net == link)
+            sim_conn_resume(conn);
     }
+}
+
+void sim_conn_resume(struct sim_conn *conn)
+{
+    sim_pipe_resume(conn, &conn->pipe[0]);
+    sim_pipe_resume(conn, &conn->pipe[1]);
+}
+
+/* ---- half-open ---------------------------------------------------------- */
+
+void sim_conn_vanish(struct sim_conn *conn)
+{
+    struct sim *sim = conn->sim;
+
+    conn->gone = true;
+    for (int side = 0; side < 2; side++) {
+        sim_event_clear(&conn->pipe[side].arrive);
+        conn->pipe[side].count = 0;
+    }
+    /* After a while who forgot it is back, and answers what is sent to it. */
+    sim_event_arm(sim, &conn->tell,
+                  sim->now_ns + (int64_t)(1 + sim_fault_draw(sim, 60000)) * SIM_MS);
+}
+
+static void tell(struct sim *sim, struct sim_event *event)
+{
+    (void)sim;
+    container_of(event, struct sim_conn, tell)->told = true;
+}
+
+/* As keep-alive would, in the end. */
+void sim_conn_tell(struct sim_conn *conn)
+{
+    if (!conn->gone)
+        return;
+    sim_event_clear(&conn->tell);
+    conn->told = true;
+    sim_end_break(&conn->end[0], ECONNRESET);
+    sim_end_break(&conn->end[1], ECONNRESET);
 }

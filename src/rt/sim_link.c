@@ -10,7 +10,8 @@ static void link_heals(struct sim *sim, struct sim_event *event)
 {
     struct sim_link *link = container_of(event, struct sim_link, heal);
 
-    link->cut = false;
+    sim_note(sim, 1, "the link to port %u is whole again", link->port);
+    link->cut = 0;
     sim_link_resume(sim, link);
 }
 
@@ -23,6 +24,7 @@ struct sim_link *sim_link_new(struct sim *sim, uint16_t port)
     link->port = port;
     link->latency_ns = sim->opts.latency_ms * SIM_MS;
     link->jitter_ns = sim->opts.jitter_ms * SIM_MS;
+    link->bytes_ms = sim->opts.bandwidth;
     sim_event_init(&link->heal, link_heals);
     list_push(&sim->links, &link->link);
     sim->link_count++;
@@ -53,14 +55,15 @@ void sim_links_free(struct sim *sim)
     }
 }
 
-int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link)
+int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link,
+                          const struct sim_conn *about)
 {
     int64_t delay_ns = link->latency_ns;
 
     /* In steps of a microsecond, so that arrivals rarely meet. */
     if (link->jitter_ns)
         delay_ns += (int64_t)sim_below(sim, (uint64_t)link->jitter_ns / 1000 + 1) * 1000;
-    for (int i = 0; i < RESENDS_MAX && sim_chance(sim, sim->opts.loss); i++)
+    for (int i = 0; i < RESENDS_MAX && sim_fault(sim, SIM_FAULT_loss, about); i++)
         delay_ns += RESEND_NS << i;
     return delay_ns;
 }
@@ -78,18 +81,34 @@ void sim_link_cut(struct sim *sim, uint16_t port, bool cut)
     struct sim_link *link = sim_link_of(sim, port);
 
     sim_event_clear(&link->heal);
-    link->cut = cut;
+    link->cut = cut ? SIM_CUT_BOTH : 0;
     if (!cut)
         sim_link_resume(sim, link);
 }
 
+void sim_link_bandwidth(struct sim *sim, uint16_t port, uint32_t bytes_ms)
+{
+    sim_link_of(sim, port)->bytes_ms = bytes_ms;
+}
+
 void sim_calm(struct sim *sim)
 {
+    if (!sim->calm)
+        sim_note(sim, 1, "nothing fails any more, and the network is whole");
     sim->calm = true;
+    if (sim->calm_at_ns == WEIR_NEVER_NS)
+        sim->calm_at_ns = sim->now_ns;
+    sim_event_clear(&sim->calm_down);
+    sim_parts_calm(sim);
+    list_each_safe(n, &sim->conns)
+        sim_conn_tell(container_of(n, struct sim_conn, link));
     list_each(n, &sim->links) {
         struct sim_link *link = container_of(n, struct sim_link, link);
 
-        if (sim_event_armed(&link->heal))
-            sim_link_cut(sim, link->port, false);
+        if (!sim_event_armed(&link->heal))
+            continue;
+        sim_event_clear(&link->heal);
+        link->cut = 0;
+        sim_link_resume(sim, link);
     }
 }

@@ -123,6 +123,7 @@ int sim_listen(struct sim *sim, const struct sockaddr *addr, socklen_t addr_len,
         return -ENOMEM;
     memcpy(&listener->addr, addr, addr_len);
     listener->addr_len = addr_len;
+    sim_own_addr(loop_current, &listener->addr);
     listener->backlog = opts->backlog > 0 ? (uint32_t)opts->backlog : 1;
     listener->reuse_port = opts->reuse_port;
     list_init(&listener->queue);

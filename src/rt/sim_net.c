@@ -42,8 +42,32 @@ static struct sim_segment *last_segment(struct sim_pipe *pipe)
 
 static void arm_arrival(struct sim_conn *conn, struct sim_pipe *pipe)
 {
-    if (pipe->count > 0 && !conn->net->cut)
+    if (pipe->count > 0 && !sim_conn_cut(conn, pipe->side))
         sim_event_arm(conn->sim, &pipe->arrive, pipe->segments[pipe->first].at_ns);
+}
+
+/* When the bytes that were put into the ring since have left: those of all that
+ * use the link leave one after the other. */
+static int64_t bytes_through_ns(struct sim_conn *conn, struct sim_pipe *pipe)
+{
+    struct sim_link *link = conn->net;
+    int64_t *busy_ns = &link->busy_until_ns[pipe->side], now_ns = conn->sim->now_ns;
+    uint64_t before = pipe->count > 0 ? last_segment(pipe)->end : pipe->arrived;
+
+    if (link->bytes_ms == 0)
+        return now_ns;
+    if (*busy_ns < now_ns)
+        *busy_ns = now_ns;
+    *busy_ns += (int64_t)(pipe->sent - before) * SIM_MS / link->bytes_ms;
+    return *busy_ns;
+}
+
+/* What is sent to who has forgotten the connection: lost, or, once somebody is
+ * there again, answered by a reset. */
+static void answer_for_nobody(struct sim_end *end, uint8_t flags)
+{
+    if (sim_conn_of(end)->told && !(flags & SIM_RST))
+        sim_end_break(end, ECONNRESET);
 }
 
 /* What was put into the ring since, and flags, set out for the other side. */
@@ -51,8 +75,13 @@ static void pipe_send(struct sim_end *end, uint8_t flags)
 {
     struct sim_conn *conn = sim_conn_of(end);
     struct sim_pipe *pipe = out_of(end);
-    int64_t at_ns = conn->sim->now_ns + sim_link_delay_ns(conn->sim, conn->net);
+    int64_t at_ns;
 
+    if (conn->gone) {
+        answer_for_nobody(end, flags);
+        return;
+    }
+    at_ns = bytes_through_ns(conn, pipe) + sim_conn_delay_ns(conn);
     if (at_ns < pipe->last_at_ns)
         at_ns = pipe->last_at_ns; /* it is a stream */
     pipe->last_at_ns = at_ns;
@@ -105,7 +134,7 @@ static void pipe_arrive(struct sim *sim, struct sim_event *event)
     struct sim_pipe *pipe = container_of(event, struct sim_pipe, arrive);
     struct sim_conn *conn = conn_of_pipe(pipe);
 
-    if (conn->net->cut)
+    if (sim_conn_cut(conn, pipe->side))
         return; /* sim_pipe_resume() goes on */
     while (pipe->count > 0 && pipe->segments[pipe->first].at_ns <= sim->now_ns) {
         struct sim_segment segment = pipe->segments[pipe->first];
@@ -123,7 +152,7 @@ static void pipe_acked(struct sim *sim, struct sim_event *event)
     struct sim_conn *conn = conn_of_pipe(pipe);
 
     (void)sim;
-    if (conn->net->cut)
+    if (conn->gone || sim_conn_cut(conn, !pipe->side))
         return;
     pipe->acked = pipe->read;
     sim_mark(&conn->end[pipe->side].base);
@@ -158,7 +187,7 @@ void sim_pipe_done(struct sim_pipe *pipe)
 void sim_pipe_resume(struct sim_conn *conn, struct sim_pipe *pipe)
 {
     struct sim *sim = conn->sim;
-    int64_t at_ns = sim->now_ns + sim_link_delay_ns(sim, conn->net);
+    int64_t at_ns = sim->now_ns + sim_conn_delay_ns(conn);
 
     for (uint32_t i = 0; i < pipe->count; i++) {
         struct sim_segment *segment = &pipe->segments[(pipe->first + i) % SIM_SEGMENTS];
@@ -207,14 +236,14 @@ static bool recv_bytes(struct loop *loop, struct sim_end *end, struct io_op *op)
     }
     if (len > BUF_ROOM - buf->to)
         len = BUF_ROOM - buf->to;
-    if (len > 1 && sim_chance(sim, sim->opts.short_read))
-        len = 1 + sim_below(sim, len);
+    if (len > 1 && sim_fault(sim, SIM_FAULT_short_read, conn))
+        len = 1 + sim_fault_draw(sim, len);
     ring_take(pipe, sim->opts.buffer_bytes, buf->data + buf->to, len);
     buf->to += (uint32_t)len;
     op->recv.buf = buf;
     op->res = (int)len;
     if (!sim_event_armed(&pipe->ack))
-        sim_event_arm(sim, &pipe->ack, sim->now_ns + sim_link_delay_ns(sim, conn->net));
+        sim_event_arm(sim, &pipe->ack, sim->now_ns + sim_conn_delay_ns(conn));
     return true;
 }
 
@@ -286,18 +315,31 @@ static size_t send_total(const struct io_op *op)
     return total;
 }
 
+static void cut_for_a_while(struct sim *sim, struct sim_link *link, uint8_t sides)
+{
+    int64_t ms = 1 + (int64_t)sim_fault_draw(sim, 1000);
+
+    if (sim_event_armed(&link->heal))
+        return;
+    link->cut |= sides;
+    sim_event_arm(sim, &link->heal, sim->now_ns + ms * SIM_MS);
+}
+
 /* The network's own mischief, at each send. */
 static void send_faults(struct sim_end *end)
 {
     struct sim_conn *conn = sim_conn_of(end);
     struct sim *sim = conn->sim;
 
-    if (sim_chance(sim, sim->opts.partition) && !sim_event_armed(&conn->net->heal)) {
-        conn->net->cut = true;
-        sim_event_arm(sim, &conn->net->heal,
-                      sim->now_ns + (int64_t)(1 + sim_below(sim, 1000)) * SIM_MS);
-    }
-    if (sim_chance(sim, sim->opts.reset)) {
+    if (sim_fault(sim, SIM_FAULT_partition, conn))
+        cut_for_a_while(sim, conn->net, SIM_CUT_BOTH);
+    if (sim_fault(sim, SIM_FAULT_one_way, conn))
+        cut_for_a_while(sim, conn->net, (uint8_t)(1u << sim_fault_draw(sim, 2)));
+    if (sim_fault(sim, SIM_FAULT_split, conn))
+        sim_part_by_chance(sim);
+    if (!conn->gone && sim_fault(sim, SIM_FAULT_vanish, conn))
+        sim_conn_vanish(conn);
+    if (sim_fault(sim, SIM_FAULT_reset, conn)) {
         send_reset(end);
         sim_end_break(end, ECONNRESET);
     }
@@ -317,7 +359,7 @@ static bool send_some(struct sim_end *end, struct io_op *op, size_t rest)
     struct sim *sim = sim_conn_of(end)->sim;
     struct sim_pipe *pipe = out_of(end);
     size_t room = sim->opts.buffer_bytes - (pipe->sent - pipe->acked), put;
-    bool pieces = rest > 1 && sim_chance(sim, sim->opts.short_write);
+    bool pieces = rest > 1 && sim_fault(sim, SIM_FAULT_short_write, sim_conn_of(end));
 
     if (!pipe->bytes)
         pipe->bytes = base_malloc(sim->opts.buffer_bytes);
@@ -328,7 +370,7 @@ static bool send_some(struct sim_end *end, struct io_op *op, size_t rest)
     if (room == 0)
         return false;
     if (pieces)
-        room = 1 + sim_below(sim, rest < room ? rest : room);
+        room = 1 + sim_fault_draw(sim, rest < room ? rest : room);
     put = put_vectors(pipe, sim->opts.buffer_bytes, op, room);
     op->send.moved += put;
     pipe_send(end, 0);

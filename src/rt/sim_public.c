@@ -115,7 +115,7 @@ void weir_sim_calm(weir_sim *self)
 
 __attribute__((noreturn)) static void give_up(const weir_sim *self)
 {
-    fprintf(stderr, "to repeat: WEIR_SIM=\"%s\"\n", self->options);
+    fprintf(stderr, "to repeat: WEIR_SIM='%s' %s\n", self->options, program_invocation_name);
     abort();
 }
 

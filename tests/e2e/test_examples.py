@@ -4,7 +4,9 @@
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import unittest
 
 from program import Program
@@ -47,6 +49,36 @@ class Pool(unittest.TestCase):
             self.assertEqual(p.get("/primes/x")[0], 404)
             self.assertEqual(p.get("/primes/99999999")[0], 400)
             self.assertEqual(p.end(), 0)
+
+
+class Pipeline(unittest.TestCase):
+    LINE = '10.0.0.{} - - [10/Oct/2025:13:55:36 +0000] "GET /{} HTTP/1.1" {} 2326\n'
+
+    def run_on(self, *words):
+        return subprocess.run([os.path.join(FOLDER, "pipeline"), *words], capture_output=True,
+                              text=True, timeout=30)
+
+    def test_counts_a_log_of_many_blocks(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "access.log")
+            with open(path, "w") as log:
+                for i in range(20000):
+                    log.write(self.LINE.format(i % 250, "x" * (i % 97), (200, 404, 503, 301)[i % 4]))
+                log.write("nonsense\n" + self.LINE.format(1, "last", 200).rstrip("\n"))
+            done = self.run_on(path)
+            self.assertEqual(done.stdout.split("\n"),
+                             ["1xx 0", "2xx 5001", "3xx 5000", "4xx 5000", "5xx 5000",
+                              "unreadable 1", ""])
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_says_what_is_wrong(self):
+        done = self.run_on("/nowhere/access.log")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/nowhere/access.log can't be opened: No such file", done.stderr)
+        done = self.run_on(os.path.dirname(__file__))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the log can't be read", done.stderr)
+        self.assertIn("usage", self.run_on().stderr)
 
 
 class Fanout(unittest.TestCase):

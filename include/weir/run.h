@@ -13,6 +13,14 @@
 
 WEIR_BEGIN
 
+/* What does a loop's input and output. */
+typedef enum weir_backend {
+    WEIR_BACKEND_AUTO,        /* what the environment variable WEIR_BACKEND names (epoll
+                                 or io_uring); without it, epoll */
+    WEIR_BACKEND_EPOLL,
+    WEIR_BACKEND_IO_URING
+} weir_backend;
+
 typedef struct weir_run_opts {
     size_t size;              /* set by the macro */
     uint32_t loops;           /* threads that run tasks; unset: one a core that the
@@ -25,6 +33,7 @@ typedef struct weir_run_opts {
     uint32_t grace_ms;        /* between stop and cancel; unset: 10,000 */
     uint32_t block_threads;   /* threads for weir_block(); unset: 16 */
     uint32_t block_queue;     /* calls that may wait for one; unset: 1,024 */
+    weir_backend backend;     /* unset: WEIR_BACKEND_AUTO */
 } weir_run_opts;
 
 #define weir_run(fn, arg, ...) \
@@ -36,7 +45,8 @@ typedef struct weir_run_opts {
  * Checkpoint: never (it is called outside tasks).
  * Returns:    fn's result, or
  *   -ENOMEM      no memory to start with
- *   -EINVAL      an option is out of its range
+ *   -EINVAL      an option, or what WEIR_BACKEND says, is out of its range
+ *   -ENOTSUP     io_uring was asked for, and is not built in
  *   -errno       a loop could not be started: what the system call said
  * Ownership:  takes nothing.
  * Thread:     a thread that runs no loop; it becomes the first loop's.

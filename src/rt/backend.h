@@ -1,10 +1,10 @@
 /* The interface between a loop and what does its input and output.
  *
  * It is shaped by completions: an operation is submitted and ends exactly once,
- * with a result of 0 or more, or a negative errno value. There are two
+ * with a result of 0 or more, or a negative errno value. There are three
  * implementations: epoll (backend_epoll.c), which tries first and waits for
- * readiness when it must, and the simulator (sim_ops.c), which runs an in-memory
- * network under a virtual clock.
+ * readiness when it must, io_uring (backend_uring.c), which receives natively, and
+ * the simulator (sim_ops.c), which runs an in-memory network under a virtual clock.
  *
  * An operation's life: IDLE -> submit -> PENDING -> (done) -> IDLE. submit may
  * end it at once: it then returns true, and done is not called. Otherwise done
@@ -38,7 +38,12 @@ enum io_kind { IO_ACCEPT, IO_CONNECT, IO_RECV, IO_SEND, IO_POLL };
 struct io_file {
     int fd;                       /* -1: not attached */
     uint8_t ready, flags;         /* the backend's */
-    struct io_op *reader, *writer; /* pending operations: one of each at most */
+    union {
+        struct {
+            struct io_op *reader, *writer; /* pending operations: one of each at most */
+        };
+        void *own; /* of a backend that keeps them itself */
+    };
 };
 
 struct io_op {
@@ -99,6 +104,8 @@ struct io_ops {
     /* Run completions; when there are none, wait for one until until_ns (of
      * now_ns), or for a wake. A time that has passed means: do not wait. */
     void (*poll)(struct loop *loop, int64_t until_ns);
+    /* The loop polls no more: called on its own thread; may be NULL. */
+    void (*leave)(struct loop *loop);
     /* End a wait in poll soon; from any thread. */
     void (*wake)(struct loop *loop);
 

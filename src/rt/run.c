@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "rt/backend_epoll.h"
+#include "rt/backend_choice.h"
 #include "rt/loop.h"
 
 #define RUN_GRACE_MS 10000
@@ -262,6 +262,8 @@ static void loop_thread_run(struct loop *loop)
     loop_close_submissions(loop);
     /* A task may have been submitted meanwhile: it runs, and sees the cancel. */
     loop_run(loop);
+    if (loop->ops->leave)
+        loop->ops->leave(loop);
 }
 
 static void *loop_thread(void *arg)
@@ -381,7 +383,10 @@ int runtime_end(int rc)
 
 int weir_run_opt(weir_fn *fn, void *arg, const weir_run_opts *opts)
 {
-    int rc = runtime_start(fn, arg, opts, &epoll_ops, NULL);
+    const struct io_ops *ops;
+    int rc = backend_choose(opts->backend, &ops);
 
+    if (rc == 0)
+        rc = runtime_start(fn, arg, opts, ops, NULL);
     return rc < 0 ? rc : runtime_end(run_loops());
 }

@@ -31,6 +31,8 @@ typedef struct weir_run_opts {
     uint64_t byte_budget;     /* unset: 80 % of the memory the process may use */
     uint32_t stack_bytes;     /* reserved for a task; unset: 262,144 */
     uint32_t grace_ms;        /* between stop and cancel; unset: 10,000 */
+    uint32_t background_percent; /* of a busy loop's time: what tasks of background
+                                 scopes get while others are ready; unset: 12 */
     uint32_t block_threads;   /* threads for weir_block(); unset: 16 */
     uint32_t block_queue;     /* calls that may wait for one; unset: 1,024 */
     weir_backend backend;     /* unset: WEIR_BACKEND_AUTO */

@@ -89,6 +89,8 @@ typedef struct weir_scope_opts {
     uint32_t grace_ms;   /* unset: 1,000 */
     bool collect;        /* a child's failure does not cancel its siblings */
     bool race;           /* nor here; the first child that succeeds does */
+    bool background;     /* its children, and theirs, run when no other task is ready,
+                            or for their small share of a busy loop's time */
 } weir_scope_opts;
 
 typedef struct weir_go_opts {
@@ -97,6 +99,8 @@ typedef struct weir_go_opts {
     const char *name;      /* for logs; unset: the function's name */
     bool optional;         /* its failure is kept and counted, never fails the join */
     bool hold;             /* keep it for weir_result() after its end */
+    bool spread;           /* it may run on another loop: see weir_go_opt() */
+    uint32_t place;        /* set by weir_go_on(): 1 and up, the loop it runs on */
     weir_semaphore *needs; /* wait for a unit, without a stack, before it starts */
     void (*drop)(void *arg); /* in a race: called with the child's argument when it has
                                 succeeded, but another had won */
@@ -114,6 +118,14 @@ typedef struct weir_go_opts {
 #define weir_go(s, fn, arg, ...)                                                        \
     weir_go_opt(s, fn, arg,                                                             \
                 &(weir_go_opts){ .size = sizeof(weir_go_opts),                             \
+                                 .site = WEIR_HERE " " #fn, __VA_ARGS__ })
+
+/* Start a child of s that runs fn(arg) on the loop of this index (0 to weir_loops() -
+ * 1), as with .spread; there is none of that index: the child ends with -EINVAL. */
+#define weir_go_on(s, loop, fn, arg, ...)                                               \
+    weir_go_opt(s, fn, arg,                                                             \
+                &(weir_go_opts){ .size = sizeof(weir_go_opts), .spread = true,             \
+                                 .place = (uint32_t)(loop) + 1,                            \
                                  .site = WEIR_HERE " " #fn, __VA_ARGS__ })
 
 /* Open a scope inside the current one. In C use WEIR_SCOPE, which closes it.
@@ -144,6 +156,12 @@ WEIR_API void weir_scope_close(weir_scope s);
  * A race has one winner. A child that succeeds after it is disposed of by .drop,
  * which is called in the child's own task (cancelled: it may wait in a shield), and
  * ends with -ECANCELED; without .drop it keeps its result, for weir_result().
+ *
+ * A child with .spread begins on another loop when that has nothing to do before this
+ * one comes to it. The scope's limit, deadline, cancel and join, and the child's
+ * options, work as for any child; once it has begun it stays where it is. It has
+ * memory of its own (see weir/run.h), freed at its end. What belongs to this loop
+ * stays behind: exchanges, streams, scopes, tasks, channels that are not shared.
  *
  * Checkpoint: always (it returns no code: the next checkpoint reports a cancel).
  * Returns:    the child's handle; one that stands for no child when the caller was

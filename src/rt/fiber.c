@@ -26,9 +26,8 @@ struct fiber *fiber_current(void)
 }
 
 /* In a simulation any ready task may be next: bring one to the front. */
-static void ready_shuffle(struct loop *loop)
+static void ready_shuffle(struct loop *loop, struct ready *ready)
 {
-    struct ready *ready = &loop->ready;
     struct node **place = &ready->first, *chosen;
     uint64_t count = 0;
 
@@ -86,7 +85,7 @@ static inline struct task *ready_pop(struct loop *loop)
         return NULL;
     loop->batch_left--;
     if (unlikely(loop->permute)) {
-        ready_shuffle(loop);
+        ready_shuffle(loop, ready);
         n = ready->first;
     }
     if (unlikely(ready->far != NULL))
@@ -323,19 +322,47 @@ void fiber_cache_trim(struct loop *loop)
     fibers_free(loop, surplus < RT_TRIM_FIBERS ? surplus : RT_TRIM_FIBERS);
 }
 
-void fiber_run_tasks(struct loop *loop)
+static void run_batch(struct loop *loop, int32_t tasks)
 {
     struct fiber *to;
 
-    loop->batch_left = RT_BATCH_TASKS;
-    if (!loop->ready.far && !loop->permute)
-        ready_send_ahead(&loop->ready);
+    loop->batch_left = tasks;
     to = next_fiber(loop);
     if (to)
         loop_jump(loop, to);
-    loop->ready.popped += (uint32_t)(RT_BATCH_TASKS - loop->batch_left);
+    loop->ready.popped += (uint32_t)(tasks - loop->batch_left);
     loop->current = NULL;
     error_slot = NULL;
+}
+
+void fiber_run_tasks(struct loop *loop)
+{
+    if (!loop->ready.far && !loop->permute)
+        ready_send_ahead(&loop->ready);
+    run_batch(loop, RT_BATCH_TASKS);
+}
+
+/* It goes to the front of the others, for a batch of one. */
+void fiber_run_background(struct loop *loop)
+{
+    struct ready *from = &loop->background.ready, *to = &loop->ready;
+    bool permute = loop->permute;
+    struct node *n;
+
+    if (permute)
+        ready_shuffle(loop, from);
+    n = from->first;
+    from->first = n->next;
+    if (n->next == NULL)
+        from->last = &from->first;
+    n->next = to->first;
+    if (to->first == NULL)
+        to->last = &n->next;
+    to->first = n;
+    to->pushed++;
+    loop->permute = false;
+    run_batch(loop, 1);
+    loop->permute = permute;
 }
 
 int weir_on_loop_stack(weir_fn *fn, void *arg)

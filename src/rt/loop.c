@@ -11,6 +11,7 @@
  * that came between is seen. */
 #include "base/clock.h"
 #include "rt/context.h"
+#include "rt/spread.h"
 #include "type/current.h"
 
 _Thread_local struct loop *loop_current;
@@ -196,7 +197,8 @@ int weir_submit(uint32_t index, weir_fn *fn, void *arg)
 
 bool loop_quiet(struct loop *loop)
 {
-    return ready_empty(loop) && list_empty(&loop->deferred) &&
+    return ready_empty(loop) && loop->background.ready.first == NULL &&
+           list_empty(&loop->deferred) &&
            atomic_load_explicit(&loop->inbox, memory_order_relaxed) == NULL;
 }
 
@@ -209,10 +211,11 @@ static void loop_poll(struct loop *loop, bool may_wait)
 {
     int64_t until_ns = 0;
 
-    if (may_wait && loop_quiet(loop)) {
+    if (may_wait && loop_quiet(loop) && !(spread_offered(loop) && spread_take(loop))) {
         until_ns = loop_next_timer_ns(loop);
         atomic_store(&loop->asleep, true);
-        if (atomic_load(&loop->inbox) != NULL || atomic_load(&loop->requests) != 0)
+        if (atomic_load(&loop->inbox) != NULL || atomic_load(&loop->requests) != 0 ||
+            spread_offered(loop))
             until_ns = 0;
     }
     loop->ops->poll(loop, until_ns);
@@ -259,17 +262,61 @@ static inline void loop_watch_kept(struct loop *loop)
         timer_set(loop, &loop->trim, loop->now_ns + RT_TRIM_NS);
 }
 
+/* The turn of background tasks. When others are ready: as long as these have had their
+ * share since; else until another is ready, or it is time to look for input. Returns
+ * how many ran. In virtual time, where work takes none, a task counts as 1 ns. */
+static uint32_t loop_run_background(struct loop *loop)
+{
+    struct background *own = &loop->background;
+    uint32_t percent = runtime_opts()->background_percent, count = 0;
+    bool busy = !ready_empty(loop);
+    int64_t began_ns = loop->ops->now_ns(loop), before_ns;
+
+    if (!busy)
+        own->debt_ns = 0;
+    loop->now_ns = began_ns;
+    while (own->ready.first && (busy ? own->debt_ns <= 0 : ready_empty(loop))) {
+        before_ns = loop->now_ns;
+        fiber_run_background(loop);
+        count++;
+        loop->now_ns = loop->ops->now_ns(loop);
+        if (busy)
+            own->debt_ns += (loop->now_ns - before_ns + 1) * (100 - percent) / percent;
+        if (!busy && (loop->permute || loop->now_ns - began_ns >= RT_BACKGROUND_NS))
+            break;
+    }
+    if (own->debt_ns > RT_BACKGROUND_DEBT_NS)
+        own->debt_ns = RT_BACKGROUND_DEBT_NS;
+    return count;
+}
+
+/* A batch of the others has run while background tasks were ready. */
+static void loop_pay_background(struct loop *loop, uint32_t popped)
+{
+    int64_t *debt_ns = &loop->background.debt_ns, before_ns = loop->now_ns;
+
+    loop->now_ns = loop->ops->now_ns(loop);
+    *debt_ns -= loop->now_ns - before_ns + (loop->ready.popped - popped);
+    if (*debt_ns < -RT_BACKGROUND_CREDIT_NS)
+        *debt_ns = -RT_BACKGROUND_CREDIT_NS;
+}
+
 /* Tasks run until none is ready, or until 100 us have passed and all that were
  * ready at the beginning had their turn: input is never taken faster than it is
  * worked off, so what was received is still in the cache when its task runs. */
 static void loop_run_ready(struct loop *loop)
 {
-    uint32_t ready = loop->ready.pushed;
+    uint32_t ready = loop->ready.pushed, popped;
     int64_t began_ns = loop->now_ns;
     bool over = false;
 
-    while (!ready_empty(loop) && !over) {
+    while (!over && !(ready_empty(loop) && loop->background.ready.first == NULL)) {
+        if (unlikely(loop->background.ready.first != NULL))
+            ready += loop_run_background(loop);
+        popped = loop->ready.popped;
         fiber_run_tasks(loop);
+        if (unlikely(loop->background.ready.first != NULL))
+            loop_pay_background(loop, popped);
         loop_run_deferred(loop);
         loop_run_messages(loop);
         if (ready_empty(loop))
@@ -328,6 +375,8 @@ static int loop_init_memory(struct loop *loop)
     slab_init(&loop->tasks, sizeof(struct task), BUDGET_CONNECTION);
     slab_init(&loop->scopes, sizeof(struct scope), BUDGET_CONNECTION);
     slab_init(&loop->extras, sizeof(struct task_extra), BUDGET_CONNECTION);
+    /* A handle is stale on any other loop. */
+    loop->tasks.generation = loop->scopes.generation = loop->index << 24;
     buf_pool_init(&loop->bufs, UINT32_MAX);
     arena_pool_init(&loop->arenas, UINT32_MAX);
     loop->submissions = base_calloc(RT_SUBMISSIONS_MAX, sizeof(*loop->submissions));
@@ -344,6 +393,7 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
     loop->ops = ops;
     loop->backend = backend;
     loop->ready.last = &loop->ready.first;
+    loop->background.ready.last = &loop->background.ready.first;
     list_init(&loop->deferred);
     list_init(&loop->stop_hooks);
     timer_init(&loop->grace, loop_grace_over);
@@ -352,6 +402,8 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
     loop->submit_message.run = loop_run_submissions;
     stacks_init(&loop->stacks, opts->stack_bytes);
     rc = loop_init_memory(loop);
+    if (rc == 0)
+        rc = spread_open(loop);
     if (rc < 0)
         goto fail;
     rc = ops->open(loop);
@@ -371,6 +423,7 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
     return 0;
 
 fail:
+    spread_close(loop);
     slab_done(&loop->scopes);
     base_free(loop->submissions);
     pthread_mutex_destroy(&loop->submit_lock);
@@ -399,6 +452,7 @@ void loop_done(struct loop *loop)
     slab_done(&loop->tasks);
     slab_done(&loop->scopes);
     slab_done(&loop->extras);
+    spread_close(loop);
     buf_pool_done(&loop->bufs);
     arena_pool_done(&loop->arenas);
     base_free(loop->submissions);

@@ -11,7 +11,8 @@
  *   scope   see weir/scope.h.
  *
  * A task's life: QUEUED (no fiber; in the ready queue, or in the queue of the
- * semaphore it needs) -> RUNNING <-> READY | PARKED -> ENDED. */
+ * semaphore it needs) -> RUNNING <-> READY | PARKED -> ENDED. One that runs on
+ * another loop is AWAY meanwhile: see spread.c. */
 #ifndef RT_LOOP_H
 #define RT_LOOP_H
 
@@ -26,7 +27,11 @@
 
 #define RT_BATCH_TASKS 64          /* run between two flushes of output */
 #define RT_TURN_NS 100000          /* then the loop looks for input again */
+#define RT_BACKGROUND_NS 25000     /* background tasks run, then input is looked for */
+#define RT_BACKGROUND_DEBT_NS 100000000 /* after one long step, at most */
+#define RT_BACKGROUND_CREDIT_NS 1000000
 #define RT_BUDGET 128              /* operations a task may do before it yields */
+#define RT_SPENT_TASKS 7           /* of a batch, that it then takes besides its own */
 #define RT_SUBMISSIONS_MAX 1024
 #define RT_LOOPS_MAX 256
 #define RT_FIBERS_KEPT 64          /* idle stacks that are never trimmed away */
@@ -57,19 +62,22 @@ struct done_wait {
     int *ret_arm;
 };
 
-enum task_state { TASK_QUEUED, TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_ENDED };
+enum task_state { TASK_QUEUED, TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_AWAY, TASK_ENDED };
 
 enum {
     TASK_OPTIONAL = 1,
     TASK_HOLD = 2,
     TASK_HAS_UNIT = 4,   /* the unit it needs is its own: given back at its end */
     TASK_IN_QUEUE = 8,   /* waits in a semaphore's queue without a stack */
-    TASK_ALWAYS = 16     /* runs even when its scope was cancelled first */
+    TASK_ALWAYS = 16,    /* runs even when its scope was cancelled first */
+    TASK_SPREAD = 32,    /* may run on another loop */
+    TASK_BACKGROUND = 128
 };
 
 /* What few tasks have. */
 struct task_extra {
     struct slab_head head;
+    struct spread_job *spread; /* or NULL */
     const char *name;
     weir_semaphore *needs;
     void (*drop)(void *arg); /* see weir_go_opts */
@@ -120,7 +128,8 @@ enum {
     SCOPE_OWN_DEADLINE = 32, /* its own deadline fired */
     SCOPE_COLLECT = 64,      /* a child's failure cancels nobody */
     SCOPE_RACE = 128,        /* the same; the first success wins, and cancels the rest */
-    SCOPE_WON = 256          /* winner and winner_rc are set */
+    SCOPE_WON = 256,         /* winner and winner_rc are set */
+    SCOPE_BACKGROUND = 512   /* its children are TASK_BACKGROUND */
 };
 
 struct scope {
@@ -168,6 +177,13 @@ struct ready {
     uint32_t pushed, popped; /* popped is brought up to date after each batch */
 };
 
+/* Ready tasks of background scopes: they run between two batches of the others. */
+struct background {
+    struct ready ready;
+    int64_t debt_ns; /* what the others are to have before it is their turn again;
+                        below 0: they have had more, and these may have that much more */
+};
+
 struct submission {
     weir_fn *fn;
     void *arg;
@@ -193,6 +209,9 @@ struct loop {
     const struct io_ops *ops;
     void *backend;          /* its own */
     uint32_t index;
+
+    struct spread *spread;  /* spread.c's */
+    struct background background;
 
     weir_fn *call_fn;       /* weir_on_loop_stack */
     void *call_arg;
@@ -249,17 +268,27 @@ static inline bool ready_empty(const struct loop *loop)
     return loop->ready.first == NULL;
 }
 
-static inline void ready_push(struct loop *loop, struct task *task)
+static inline void ready_append(struct ready *ready, struct task *task)
 {
     task->link.next = NULL;
-    loop->ready.pushed++;
-    *loop->ready.last = &task->link;
-    loop->ready.last = &task->link.next;
+    ready->pushed++;
+    *ready->last = &task->link;
+    ready->last = &task->link.next;
+}
+
+static inline void ready_push(struct loop *loop, struct task *task)
+{
+    if (unlikely(task->flags & TASK_BACKGROUND))
+        ready_append(&loop->background.ready, task);
+    else
+        ready_append(&loop->ready, task);
 }
 
 /* fiber.c */
 struct fiber *fiber_current(void);
 void fiber_run_tasks(struct loop *loop);  /* on the loop's stack: one batch */
+/* The same for one task of the background's queue, which must not be empty. */
+void fiber_run_background(struct loop *loop);
 void fiber_yield_to_next(struct loop *loop);
 /* Give back stacks that were not needed since the last call. */
 void fiber_cache_trim(struct loop *loop);
@@ -275,6 +304,11 @@ weir_task task_handle(const struct task *task);
 const char *task_name(const struct task *task);
 /* Must a task that has not started end instead, with *ret_code? */
 static inline bool task_is_late(struct task *task, int *ret_code);
+/* The class of work that children of a scope belong to. */
+static inline uint8_t task_class(const struct scope *scope)
+{
+    return (uint8_t)(scope->flags / (SCOPE_BACKGROUND / TASK_BACKGROUND) & TASK_BACKGROUND);
+}
 
 /* scope.c */
 struct scope *scope_new(struct loop *loop, struct scope *parent);

@@ -152,6 +152,7 @@ struct rt_spawn {
     struct arena *arena;           /* the exchange's: lent to the task and its children */
     const weir_context *context;
     int64_t deadline_ns;           /* WEIR_NEVER_NS: none of its own */
+    bool background;               /* also where parent is not */
     /* Called on the loop when the task and all its scopes have ended: with the
      * result and its error chain (owned by the callee, may be NULL). */
     void (*ended)(void *arg, int rc, struct chain *chain);

@@ -17,6 +17,7 @@
 #include "rt/loop.h"
 
 #define RUN_GRACE_MS 10000
+#define RUN_BACKGROUND_PERCENT 12
 #define RUN_BLOCK_THREADS 16
 #define RUN_BLOCK_QUEUE 1024
 
@@ -206,6 +207,11 @@ static int fill_opts(const weir_run_opts *opts)
                          "stack_bytes is %u: it must be a multiple of 65536, at most "
                          "64 MiB",
                          own->stack_bytes);
+    if (own->background_percent > 100)
+        return weir_fail(-EINVAL, "background_percent is %u: it must be 1 to 100",
+                         own->background_percent);
+    if (own->background_percent == 0)
+        own->background_percent = RUN_BACKGROUND_PERCENT;
     if (own->grace_ms == 0)
         own->grace_ms = RUN_GRACE_MS;
     if (own->block_threads == 0)

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "rt/loop.h"
+#include "rt/spread.h"
 
 #define SCOPE_GRACE_MS 1000
 
@@ -44,7 +45,7 @@ struct scope *scope_new(struct loop *loop, struct scope *parent)
         scope->cancel_code = parent->cancel_code;
         scope->reason = parent->reason;
         scope->origin = parent->origin;
-        scope->flags = parent->flags & SCOPE_STOPPING;
+        scope->flags = parent->flags & (SCOPE_STOPPING | SCOPE_BACKGROUND);
     }
     return scope;
 }
@@ -175,6 +176,8 @@ static void scope_abandon_waits(struct scope *scope, int code)
             wait_give_up(task->fiber->wait, code);
         else if (task->flags & TASK_IN_QUEUE)
             semaphore_leave(task);
+        else if (task->flags & TASK_SPREAD)
+            spread_cancel(task, scope);
     }
     if (scope->opener && scope->opener->scope == scope)
         wait_give_up(scope->opener->wait, code);
@@ -217,6 +220,8 @@ static void scope_stop_waits(struct scope *scope)
 
         if (task->state == TASK_PARKED && task->fiber->scope == scope)
             stop_wait(task->fiber->wait);
+        else if (task->flags & TASK_SPREAD)
+            spread_stop(task);
     }
     if (scope->opener && scope->opener->scope == scope)
         stop_wait(scope->opener->wait);
@@ -457,6 +462,8 @@ static void scope_apply(struct scope *scope, const weir_scope_opts *opts)
         scope->flags |= SCOPE_COLLECT;
     if (opts->race)
         scope->flags |= SCOPE_RACE;
+    if (opts->background)
+        scope->flags |= SCOPE_BACKGROUND;
     if (opts->shield) {
         scope->flags |= SCOPE_SHIELD;
         scope->grace_ms = opts->grace_ms ? opts->grace_ms : SCOPE_GRACE_MS;
@@ -479,7 +486,7 @@ static void scope_apply(struct scope *scope, const weir_scope_opts *opts)
 
 void scope_init_spawned(struct scope *scope, const struct rt_spawn *how)
 {
-    scope->flags |= SCOPE_SPAWNED;
+    scope->flags |= SCOPE_SPAWNED | (how->background ? SCOPE_BACKGROUND : 0);
     scope->name = how->name;
     scope->site = how->site;
     scope->opened_ns = scope->loop->now_ns;

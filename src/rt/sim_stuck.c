@@ -26,6 +26,8 @@ static void name_task(struct waits *waits, const struct task *task)
 
     if (task->state == TASK_PARKED && task->fiber->wait)
         what = task->fiber->wait->what;
+    else if (task->state == TASK_AWAY)
+        what = "its end on another loop";
     else if (task->flags & TASK_IN_QUEUE)
         what = "a unit of a semaphore";
     snprintf(text, sizeof(text), "task \"%s\" (%s) waits: %s", task_name(task), task->site, what);

@@ -4,6 +4,7 @@
  * .hold asked for it, in held; otherwise it is freed at once, and its handle is
  * stale. */
 #include "rt/loop.h"
+#include "rt/spread.h"
 
 struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *site)
 {
@@ -56,6 +57,14 @@ static void task_free(struct loop *loop, struct task *task)
     slab_free(&loop->tasks, task);
 }
 
+static void task_end_extra(struct task *task)
+{
+    if (task->flags & TASK_HAS_UNIT)
+        weir_release(task->extra->needs);
+    if (task->extra->spread)
+        spread_forget(task);
+}
+
 static void task_end(struct task *task, int rc, struct chain *chain)
 {
     struct scope *scope = task->scope;
@@ -65,8 +74,8 @@ static void task_end(struct task *task, int rc, struct chain *chain)
     task->state = TASK_ENDED;
     task->fiber = NULL;
     task->rc = rc;
-    if (unlikely(task->extra != NULL) && task->flags & TASK_HAS_UNIT)
-        weir_release(task->extra->needs);
+    if (unlikely(task->extra != NULL))
+        task_end_extra(task);
     for (struct done_wait *done = task->done_waits; done; done = done->next) {
         if (!done->wait->woken)
             *done->ret_arm = done->arm;
@@ -83,6 +92,8 @@ static void task_end(struct task *task, int rc, struct chain *chain)
 
 void task_end_queued(struct task *task, int rc)
 {
+    if (unlikely(task->flags & TASK_SPREAD) && spread_waits(task, &rc))
+        return;
     task_end(task, rc, NULL);
 }
 
@@ -123,8 +134,11 @@ void task_run(struct fiber *fiber)
 
     rc = fiber->fn(fiber->arg);
     task_tidy(fiber, task->scope);
-    if (unlikely(task->extra != NULL))
+    if (unlikely(task->extra != NULL)) {
+        if (rc == SPREAD_AWAY && spread_left(task))
+            return;
         rc = task_drop_late(fiber, rc);
+    }
     chain = fiber->chain;
     fiber->chain = NULL;
     /* What is called at its end stands in a scope that is there. */
@@ -138,6 +152,7 @@ static int task_give_extra(struct task *task, const weir_go_opts *opts)
 
     if (!extra)
         return -ENOMEM;
+    extra->spread = NULL;
     extra->name = opts->name;
     extra->needs = opts->needs;
     extra->drop = opts->drop;
@@ -175,6 +190,21 @@ static struct scope *go_wait_limit(weir_scope s, int *ret_rc)
     return NULL;
 }
 
+/* 1: into the ready queue with it; 0: it waits elsewhere; or the code it ends with. */
+static int go_specially(struct task *task, const weir_go_opts *opts)
+{
+    int rc = task_give_extra(task, opts);
+
+    if (rc == 0 && opts->spread) {
+        struct loop *target = opts->place ? loop_at(opts->place - 1) : NULL;
+
+        rc = opts->place && !target ? -EINVAL : spread_prepare(task, target);
+    }
+    if (rc == 0)
+        rc = opts->needs ? semaphore_start(opts->needs, task) : 1;
+    return rc > 0 && opts->spread ? spread_place(task) : rc;
+}
+
 /* Whether a child starts is for its scope to say, not for the one that its opener is
  * in: a task whose request is cancelled may still hand work to the application. */
 weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *opts)
@@ -206,14 +236,12 @@ weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *
         return handle;
     }
     handle = task_handle(task);
-    task->flags = (uint8_t)((opts->optional ? TASK_OPTIONAL : 0) | (opts->hold ? TASK_HOLD : 0));
-    if (unlikely(opts->name || opts->needs || opts->drop) && rc == 0)
-        rc = task_give_extra(task, opts);
-    if (opts->needs && rc == 0) {
-        rc = semaphore_start(opts->needs, task);
+    task->flags = (uint8_t)((opts->optional ? TASK_OPTIONAL : 0) | (opts->hold ? TASK_HOLD : 0) |
+                            task_class(scope));
+    if (unlikely(opts->name || opts->needs || opts->drop || opts->spread) && rc == 0) {
+        rc = go_specially(task, opts);
         if (rc == 0)
             return handle;
-        rc = rc < 0 ? rc : 0;
     }
     if (unlikely(rc < 0)) {
         task_end_queued(task, rc);
@@ -241,6 +269,7 @@ weir_scope rt_spawn(weir_scope parent, weir_fn *fn, void *fn_arg, const struct r
         scope_child_ended(scope, NULL, NULL);
         return (weir_scope){ 0, 0 };
     }
+    task->flags = task_class(scope);
     if (how->name) {
         weir_go_opts opts = { .name = how->name };
 

@@ -1,6 +1,20 @@
-/* Locks between tasks of one loop. Tasks switch only at checkpoints, so a lock
+/* Locks between tasks. Tasks of one loop switch only at checkpoints, so there a lock
  * is needed only around a stretch that waits. Locks are fair: first come, first
- * served. */
+ * served, by hand-over.
+ *
+ * A lock belongs to the loop whose task uses it first, unless it is made shared:
+ *
+ *     static weir_mutex mutex;                                  the tasks of one loop
+ *     static weir_mutex mutex = { .shared = true };             those of all loops
+ *     weir_latch_init(&latch, 2, .shared = true);
+ *     rc = weir_single_flight_new(&group, .shared = true);
+ *
+ * The calls are the same. "One loop's tasks" below means, for a shared lock, those of
+ * any loop; a task of another loop at one that is not shared stops a debug build. (A
+ * semaphore is shared always.) Storage of a shared lock lives until every call on it
+ * has returned, but that of weir_unlock() and its like: a task that was given the lock
+ * may free it. What was handed over to a task that is cancelled in the same moment is
+ * the task's: its call returns 0. */
 #ifndef WEIR_SYNC_H
 #define WEIR_SYNC_H
 
@@ -13,10 +27,18 @@
 
 WEIR_BEGIN
 
+/* Tasks that wait, in the order in which they came; all zero is none. */
+typedef struct weir_wait_queue {
+    void *first_, *last_;
+    uint32_t guard_; /* held for a few instructions, where the lock is shared */
+    uint32_t loop_;  /* whose it is, where it is not: for debug builds */
+} weir_wait_queue;
+
 /* A mutex in the caller's storage; all zero is an unlocked one. */
 typedef struct weir_mutex {
+    bool shared;
     void *owner_; /* the task that holds it */
-    void *first_, *last_;
+    weir_wait_queue waiting_;
 } weir_mutex;
 
 /* Take the mutex; waits while another task holds it.
@@ -118,16 +140,12 @@ WEIR_API WEIR_NONNULL(1) void weir_release(weir_semaphore *semaphore);
 
 /* ---- read-write lock ---------------------------------------------------- */
 
-/* Tasks that wait, in the order in which they came; all zero is none. */
-typedef struct weir_wait_queue {
-    void *first_, *last_;
-} weir_wait_queue;
-
 /* A lock that many tasks may read under, or one write; in the caller's storage,
  * all zero is a free one. Nobody overtakes: a reader that comes while a writer
  * waits stands behind it, and when a writer is done, all the readers up to the
  * next writer go in together. */
 typedef struct weir_rwlock {
+    bool shared;
     void *writer_;
     uint32_t readers_;
     void *named_[8]; /* tasks that read, as many as fit */
@@ -227,6 +245,7 @@ WEIR_API void weir_rwlock_done(weir_rwlock *lock);
  *     ...
  *     weir_unlock(&mutex); */
 typedef struct weir_condition {
+    bool shared;
     weir_wait_queue waiting_;
 } weir_condition;
 
@@ -241,7 +260,8 @@ typedef struct weir_condition {
  *   WEIR_ECLOSED    the condition was ended meanwhile, which is wrong use
  *   WEIR_EWRONGUSE  the task does not hold the mutex
  * Ownership:  the mutex is not held during the wait.
- * Thread:     a task that holds the mutex; all of one loop.
+ * Thread:     a task that holds the mutex; all of one loop. A shared condition goes with
+ *   a shared mutex.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
 int weir_condition_wait(weir_condition *condition, weir_mutex *mutex);
@@ -251,7 +271,7 @@ int weir_condition_wait(weir_condition *condition, weir_mutex *mutex);
  * Checkpoint: never.
  * Returns:    nothing.
  * Ownership:  takes nothing.
- * Thread:     the tasks' loop; the mutex need not be held.
+ * Thread:     the tasks' loop; any thread when it is shared. The mutex need not be held.
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) void weir_condition_signal(weir_condition *condition);
 
@@ -261,7 +281,7 @@ WEIR_API WEIR_NONNULL(1) void weir_condition_signal(weir_condition *condition);
  * Checkpoint: never.
  * Returns:    nothing.
  * Ownership:  takes nothing.
- * Thread:     the tasks' loop; the mutex need not be held.
+ * Thread:     the tasks' loop; any thread when it is shared. The mutex need not be held.
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) void weir_condition_broadcast(weir_condition *condition);
 
@@ -280,25 +300,36 @@ WEIR_API void weir_condition_done(weir_condition *condition);
 /* Opens for good when it has been counted down; in the caller's storage, all zero
  * is an open one. */
 typedef struct weir_latch {
+    bool shared;
     uint32_t count_;
     weir_wait_queue waiting_;
 } weir_latch;
+
+typedef struct weir_latch_opts {
+    size_t size; /* set by the macro */
+    bool shared; /* between the tasks of all loops */
+} weir_latch_opts;
+
+#define weir_latch_init(latch, count, ...)                                     \
+    weir_latch_init_opt(latch, count,                                          \
+                        &(weir_latch_opts){ .size = sizeof(weir_latch_opts), __VA_ARGS__ })
 
 /* Set up a latch that opens after count calls of weir_latch_count_down().
  *
  * Checkpoint: never.
  * Returns:    nothing.
  * Ownership:  fills the caller's storage.
- * Thread:     any; the latch belongs to the loop of the tasks that use it.
+ * Thread:     any.
  * Since:      0.1 */
-WEIR_API WEIR_NONNULL(1) void weir_latch_init(weir_latch *latch, uint32_t count);
+WEIR_API WEIR_NONNULL(1, 3)
+void weir_latch_init_opt(weir_latch *latch, uint32_t count, const weir_latch_opts *opts);
 
 /* Count down by one; at 0 every task that waits goes on.
  *
  * Checkpoint: never.
  * Returns:    nothing; counting below 0 is wrong use.
  * Ownership:  takes nothing.
- * Thread:     the tasks' loop.
+ * Thread:     the tasks' loop; any thread when it is shared.
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) void weir_latch_count_down(weir_latch *latch);
 
@@ -326,9 +357,19 @@ WEIR_API void weir_latch_done(weir_latch *latch);
 
 /* Where a fixed number of tasks meet, again and again; in the caller's storage. */
 typedef struct weir_barrier {
+    bool shared;
     uint32_t parties_, arrived_;
     weir_wait_queue waiting_;
 } weir_barrier;
+
+typedef struct weir_barrier_opts {
+    size_t size; /* set by the macro */
+    bool shared; /* between the tasks of all loops */
+} weir_barrier_opts;
+
+#define weir_barrier_init(barrier, parties, ...)                               \
+    weir_barrier_init_opt(barrier, parties,                                    \
+                          &(weir_barrier_opts){ .size = sizeof(weir_barrier_opts), __VA_ARGS__ })
 
 /* Set up a barrier at which this many tasks meet.
  *
@@ -336,10 +377,10 @@ typedef struct weir_barrier {
  * Returns:    0, or
  *   -EINVAL      no task
  * Ownership:  fills the caller's storage.
- * Thread:     any; the barrier belongs to the loop of the tasks that use it.
+ * Thread:     any.
  * Since:      0.1 */
-WEIR_API WEIR_MUST_USE WEIR_NONNULL(1)
-int weir_barrier_init(weir_barrier *barrier, uint32_t parties);
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 3)
+int weir_barrier_init_opt(weir_barrier *barrier, uint32_t parties, const weir_barrier_opts *opts);
 
 /* Arrive, and wait until as many have arrived as meet there; then all go on, and
  * the next to arrive is the first of the next round.
@@ -368,8 +409,8 @@ WEIR_API void weir_barrier_done(weir_barrier *barrier);
 
 /* Something that is done once; in the caller's storage, all zero is not done. */
 typedef struct weir_once {
+    bool shared, run_;
     void *leader_; /* the task that does it */
-    bool run_;
     weir_wait_queue waiting_;
 } weir_once;
 
@@ -400,24 +441,26 @@ typedef int weir_flight_fn(void *arg, void *ret_result);
 typedef struct weir_single_flight_opts {
     size_t size;                 /* set by the macro */
     const char *name;            /* for logs; static storage or outliving the group */
+    bool shared;                 /* between the tasks of all loops */
     uint32_t max_flights;        /* keys under way at once; unset: 1,024 */
     size_t result_bytes;         /* what a flight writes; unset: its code alone */
     void (*share)(void *result); /* for each further caller's copy: takes a reference
-                                    to what it points to; must not wait */
+                                    to what it points to; must not wait; called on
+                                    the loop of the task that ran the flight */
 } weir_single_flight_opts;
 
 #define weir_single_flight_new(ret, ...)                                       \
     weir_single_flight_new_opt(ret, &(weir_single_flight_opts){                \
                                         .size = sizeof(weir_single_flight_opts), __VA_ARGS__ })
 
-/* Make a group of flights on the current loop.
+/* Make a group of flights: for the tasks of the current loop, unless it is shared.
  *
  * Checkpoint: never.
  * Returns:    0, or
  *   -ENOMEM         no memory
  *   WEIR_EWRONGUSE  not on a loop
  * Ownership:  the caller frees *ret_group with weir_single_flight_free().
- * Thread:     a task; the group belongs to its loop.
+ * Thread:     a task; unless shared, the group belongs to its loop.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
 int weir_single_flight_new_opt(weir_single_flight **ret_group, const weir_single_flight_opts *opts);
@@ -428,7 +471,7 @@ int weir_single_flight_new_opt(weir_single_flight **ret_group, const weir_single
  * Returns:    nothing; a flight under way is wrong use: who waits for it gets
  *   WEIR_ECLOSED, and who leads it its own result.
  * Ownership:  NULL is fine.
- * Thread:     the group's loop.
+ * Thread:     the group's loop; any task when it is shared.
  * Since:      0.1 */
 WEIR_API void weir_single_flight_free(weir_single_flight *group);
 
@@ -446,13 +489,13 @@ WEIR_API void weir_single_flight_free(weir_single_flight *group);
  *   WEIR_EFULL      max_flights keys are under way
  *   WEIR_EBUDGET    the flight would pass the byte budget
  *   WEIR_ECLOSED    the group was freed meanwhile, which is wrong use
- *   WEIR_EWRONGUSE  the group is another loop's
+ *   WEIR_EWRONGUSE  the group is another loop's, and not shared
  *   -ETIMEDOUT      the deadline passed
  *   -ECANCELED      the scope was cancelled
  * Ownership:  the key is copied. Each caller has its own copy of the result; what
  *   that points to belongs to all, see .share. ret_result may be NULL when
  *   results have no bytes.
- * Thread:     a task of the group's loop.
+ * Thread:     a task of the group's loop; any task when it is shared.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 3)
 int weir_single_flight_run(weir_single_flight *group, weir_str key, weir_flight_fn *fn, void *arg,

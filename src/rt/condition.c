@@ -1,32 +1,12 @@
 /* The condition variable: give up a mutex, wait to be told, take it back.
  *
- * Tasks of one loop switch only where they wait, so giving up the mutex and
- * entering the queue is one step. A task that was told has had its result: a
- * cancel that comes after that does not make it fail. It takes the mutex back in
- * the mutex's own order, told or cancelled: what its caller cleans up stands
- * under the mutex. */
+ * A task stands in the queue before it gives up the mutex, so a signal that comes
+ * right behind, from another loop for one, finds it. A task that was told has had
+ * its result: a cancel that comes after that does not make it fail. It takes the
+ * mutex back in the mutex's own order, told or cancelled: what its caller cleans up
+ * stands under the mutex. */
+#include "rt/mutex.h"
 #include "rt/queued.h"
-
-/* Take the mutex back, whatever has been cancelled: in a scope that stands in no
- * tree, so that no cancel and no deadline comes to it. */
-static void mutex_retake(weir_mutex *mutex)
-{
-    struct fiber *self = fiber_current();
-    struct scope *around = self->scope;
-    struct scope apart = {
-        .loop = loop_current,
-        .deadline_ns = WEIR_NEVER_NS,
-        .own_deadline_ns = WEIR_NEVER_NS,
-        .flags = SCOPE_SHIELD,
-        .context = around->context,
-        .name = around->name,
-        .site = around->site,
-    };
-
-    self->scope = &apart;
-    WEIR_IGNORE(weir_lock(mutex), "nothing cancels it, and the task does not hold the mutex");
-    self->scope = around;
-}
 
 int weir_condition_wait(weir_condition *condition, weir_mutex *mutex)
 {
@@ -37,31 +17,41 @@ int weir_condition_wait(weir_condition *condition, weir_mutex *mutex)
 
     if (rc < 0)
         return rc;
-    if (mutex->owner_ != fiber_current()) {
+    if (!mutex_is_own(mutex)) {
         rt_wrong_use("a task waits for a condition without its mutex");
         return WEIR_EWRONGUSE;
     }
+    queued_use(&condition->waiting_, condition->shared, "condition");
+    queued_stand(&condition->waiting_, condition->shared, &self);
+    queued_leave(&condition->waiting_, condition->shared);
     weir_unlock(mutex);
-    rc = queued_park(&condition->waiting_, &self);
-    mutex_retake(mutex);
+    rc = rt_park(&self.wait);
+    mutex_take_back(mutex);
     return rc;
 }
 
 void weir_condition_signal(weir_condition *condition)
 {
-    struct queued *first = queued_pop(&condition->waiting_);
+    struct queued *first;
 
-    if (first)
-        wait_wake(&first->wait, 0);
+    queued_use(&condition->waiting_, condition->shared, "condition");
+    first = queued_pop(&condition->waiting_);
+    queued_leave(&condition->waiting_, condition->shared);
+    queued_wake(first, 0);
 }
 
 void weir_condition_broadcast(weir_condition *condition)
 {
-    queued_wake_all(&condition->waiting_, 0);
+    struct queued *all;
+
+    queued_use(&condition->waiting_, condition->shared, "condition");
+    all = queued_pop_all(&condition->waiting_);
+    queued_leave(&condition->waiting_, condition->shared);
+    queued_wake_list(all, 0);
 }
 
 void weir_condition_done(weir_condition *condition)
 {
     if (condition)
-        queued_end(&condition->waiting_, "a condition");
+        queued_end(&condition->waiting_, condition->shared, "a condition");
 }

@@ -25,9 +25,9 @@ static int job_run(void *arg)
 
 static weir_task job_start(weir_scope s, weir_job *job, const char *site)
 {
-    const weir_go_opts opts = {
-        .size = sizeof(opts), .site = job->site ? job->site : site, .name = job->name
-    };
+    const weir_go_opts opts = { .size = sizeof(opts),
+                                .site = job->site ? job->site : site,
+                                .name = job->name };
 
     return weir_go_opt(s, job_run, job, &opts);
 }

@@ -1,85 +1,104 @@
-/* The mutex: a hand-over lock for tasks of one loop.
+/* The mutex: a hand-over lock.
  *
  * Unlocking gives the lock to the task that has waited longest, before that task
- * runs, so that nobody overtakes. Invariant: owner_ is a fiber whenever the lock
- * is held; first_ to last_ are the waits, linked by link.next, NULL when none. */
-#include "rt/loop.h"
+ * runs, so that nobody overtakes. Invariants: owner_ is a fiber whenever the lock is
+ * held; while nobody holds it nobody waits. */
+#include "rt/mutex.h"
+#include "rt/queued.h"
 
-struct lock_wait {
-    struct wait wait;
-    struct lock_wait *next;
-    weir_mutex *mutex;
-};
-
-static void lock_abandon(struct wait *wait, int code)
+static bool mutex_take(weir_mutex *mutex, struct fiber *self)
 {
-    struct lock_wait *self = container_of(wait, struct lock_wait, wait), *before = NULL;
-    weir_mutex *mutex = self->mutex;
+    if (mutex->owner_)
+        return false;
+    mutex->owner_ = self;
+    self->locks_held++;
+    return true;
+}
 
-    for (struct lock_wait *at = mutex->first_; at; before = at, at = at->next) {
-        if (at != self)
-            continue;
-        if (before)
-            before->next = self->next;
-        else
-            mutex->first_ = self->next;
-        if (mutex->last_ == self)
-            mutex->last_ = before;
-        wait_wake(wait, code);
-        return;
+/* Inside, and out of it. */
+static __attribute__((noinline)) int mutex_wait(weir_mutex *mutex, struct fiber *self)
+{
+    struct queued place = {
+        .wait = { .abandon = queued_abandon, .what = "lock", .object = mutex },
+    };
+    int rc;
+
+    if (mutex->owner_ == self) {
+        queued_leave(&mutex->waiting_, mutex->shared);
+        return weir_fail(-EDEADLK, "the task holds this lock already");
     }
+    rc = queued_park(&mutex->waiting_, mutex->shared, &place);
+    if (rc == 0)
+        self->locks_held++;
+    return rc;
 }
 
 int weir_lock(weir_mutex *mutex)
 {
-    struct lock_wait self = { .wait = { .abandon = lock_abandon, .what = "lock", .object = mutex },
-                              .mutex = mutex };
+    struct fiber *self;
     int rc = rt_check();
 
     if (rc < 0)
         return rc;
-    if (mutex->owner_ == fiber_current())
-        return weir_fail(-EDEADLK, "the task holds this lock already");
-    if (weir_try_lock(mutex) == 0) {
-        rt_spend();
-        return 0;
-    }
-    if (mutex->last_)
-        ((struct lock_wait *)mutex->last_)->next = &self;
-    else
-        mutex->first_ = &self;
-    mutex->last_ = &self;
-    return rt_park(&self.wait);
+    self = loop_current->current;
+    queued_use(&mutex->waiting_, mutex->shared, "mutex");
+    if (!mutex_take(mutex, self))
+        return mutex_wait(mutex, self);
+    queued_leave(&mutex->waiting_, mutex->shared);
+    rt_spend();
+    return 0;
 }
 
 int weir_try_lock(weir_mutex *mutex)
 {
-    struct fiber *self = fiber_current();
+    bool taken;
 
-    if (mutex->owner_)
-        return -EBUSY;
-    mutex->owner_ = self;
-    self->locks_held++;
-    return 0;
+    queued_use(&mutex->waiting_, mutex->shared, "mutex");
+    taken = mutex_take(mutex, fiber_current());
+    queued_leave(&mutex->waiting_, mutex->shared);
+    return taken ? 0 : -EBUSY;
 }
 
 void weir_unlock(weir_mutex *mutex)
 {
     struct fiber *self = fiber_current();
-    struct lock_wait *next = mutex->first_;
+    struct queued *next;
 
-    if (mutex->owner_ != self) {
+    queued_enter(&mutex->waiting_, mutex->shared);
+    if (unlikely(mutex->owner_ != self)) {
+        queued_leave(&mutex->waiting_, mutex->shared);
         rt_wrong_use("a task unlocks a mutex that it does not hold");
         return;
     }
+    next = queued_pop(&mutex->waiting_);
+    mutex->owner_ = next ? next->fiber : NULL;
+    queued_leave(&mutex->waiting_, mutex->shared);
     self->locks_held--;
-    mutex->owner_ = NULL;
-    if (!next)
+    queued_wake(next, 0);
+}
+
+bool mutex_is_own(weir_mutex *mutex)
+{
+    bool own;
+
+    queued_use(&mutex->waiting_, mutex->shared, "mutex");
+    own = mutex->owner_ && mutex->owner_ == fiber_current();
+    queued_leave(&mutex->waiting_, mutex->shared);
+    return own;
+}
+
+void mutex_take_back(weir_mutex *mutex)
+{
+    struct fiber *self = fiber_current();
+    struct queued place = { .wait = { .what = "lock", .object = mutex } };
+
+    queued_enter(&mutex->waiting_, mutex->shared);
+    if (mutex_take(mutex, self)) {
+        queued_leave(&mutex->waiting_, mutex->shared);
         return;
-    mutex->first_ = next->next;
-    if (!mutex->first_)
-        mutex->last_ = NULL;
-    mutex->owner_ = next->wait.fiber;
-    next->wait.fiber->locks_held++;
-    wait_wake(&next->wait, 0);
+    }
+    queued_stand(&mutex->waiting_, mutex->shared, &place);
+    queued_leave(&mutex->waiting_, mutex->shared);
+    WEIR_IGNORE(rt_park_shielded(&place.wait), "nothing ends this wait but the lock itself");
+    self->locks_held++;
 }

@@ -29,11 +29,25 @@ enum { ONCE_LEADS = 1 }; /* woken to run it, not because it was run */
 
 static void once_hand_on(weir_once *once)
 {
-    struct queued *next = queued_pop(&once->waiting_);
+    struct queued *next;
 
-    once->leader_ = next ? next->wait.fiber : NULL;
-    if (next)
-        wait_wake(&next->wait, ONCE_LEADS);
+    queued_enter(&once->waiting_, once->shared);
+    next = queued_pop(&once->waiting_);
+    once->leader_ = next ? next->fiber : NULL;
+    queued_leave(&once->waiting_, once->shared);
+    queued_wake(next, ONCE_LEADS);
+}
+
+static void once_done(weir_once *once)
+{
+    struct queued *waiting;
+
+    queued_enter(&once->waiting_, once->shared);
+    __atomic_store_n(&once->run_, true, __ATOMIC_RELEASE);
+    once->leader_ = NULL;
+    waiting = queued_pop_all(&once->waiting_);
+    queued_leave(&once->waiting_, once->shared);
+    queued_wake_list(waiting, 0);
 }
 
 static int once_lead(weir_once *once, weir_fn *fn, void *arg)
@@ -46,46 +60,64 @@ static int once_lead(weir_once *once, weir_fn *fn, void *arg)
         once_hand_on(once);
         return rc;
     }
-    once->run_ = true;
-    once->leader_ = NULL;
-    queued_wake_all(&once->waiting_, 0);
+    once_done(once);
     return 0;
 }
 
-int weir_run_once(weir_once *once, weir_fn *fn, void *arg)
+/* Whoever finds it run without the guard has to see what fn did, too. */
+static bool once_is_run(const weir_once *once)
+{
+    return __atomic_load_n(&once->run_, __ATOMIC_ACQUIRE);
+}
+
+/* Become the leader (ONCE_LEADS), or wait for what comes of the one there is. */
+static int once_enter(weir_once *once)
 {
     struct queued self = {
         .wait = { .abandon = queued_abandon, .what = "once", .object = once },
     };
+    struct fiber *leader;
+
+    queued_use(&once->waiting_, once->shared, "once");
+    leader = once->leader_;
+    if (leader && leader != fiber_current())
+        return queued_park(&once->waiting_, once->shared, &self);
+    if (!leader && !once_is_run(once)) {
+        once->leader_ = fiber_current();
+        queued_leave(&once->waiting_, once->shared);
+        return ONCE_LEADS;
+    }
+    queued_leave(&once->waiting_, once->shared);
+    if (!leader) /* it was run meanwhile */
+        return 0;
+    return weir_fail(-EDEADLK, "what runs once asks for itself, and would wait for ever");
+}
+
+int weir_run_once(weir_once *once, weir_fn *fn, void *arg)
+{
     int rc = rt_check();
 
     if (rc < 0)
         return rc;
-    if (once->run_) {
+    if (once_is_run(once)) {
         rt_spend();
         return 0;
     }
-    if (once->leader_ == fiber_current())
-        return weir_fail(-EDEADLK, "what runs once asks for itself, and would wait for ever");
-    if (once->leader_) {
-        rc = queued_park(&once->waiting_, &self);
-        if (rc != ONCE_LEADS)
-            return rc;
-    }
-    once->leader_ = fiber_current();
-    return once_lead(once, fn, arg);
+    rc = once_enter(once);
+    return rc == ONCE_LEADS ? once_lead(once, fn, arg) : rc;
 }
 
 /* ---- single-flight ---------------------------------------------------------- */
 
 struct weir_single_flight {
-    struct loop *loop;
+    struct loop *loop; /* NULL: shared */
+    weir_wait_queue guard; /* only that: for the table, and the queues of its flights */
     struct map flights; /* by key */
     uint32_t max_flights;
     size_t result_bytes;
     void (*share)(void *result);
     const char *name;
-    bool freed;
+    bool shared, freed;
 };
 
 struct flight {
@@ -129,7 +161,8 @@ int weir_single_flight_new_opt(weir_single_flight **ret_group, const weir_single
     group = base_calloc(1, sizeof(*group));
     if (!group)
         return -ENOMEM;
-    group->loop = loop_current;
+    group->shared = opts->shared;
+    group->loop = opts->shared ? NULL : loop_current;
     map_init(&group->flights, loop_random(loop_current));
     group->max_flights = opts->max_flights ? opts->max_flights : FLIGHTS_MAX_UNSET;
     group->result_bytes = opts->result_bytes;
@@ -141,34 +174,41 @@ int weir_single_flight_new_opt(weir_single_flight **ret_group, const weir_single
 
 void weir_single_flight_free(weir_single_flight *group)
 {
+    struct queued *waiting = NULL, **last = &waiting;
     struct map_entry *entry;
-    size_t at = 0;
+    size_t at = 0, count;
+    const char *name;
 
     if (!group)
         return;
-    if (group->flights.count == 0) {
+    name = group->name;
+    queued_enter(&group->guard, group->shared);
+    count = group->flights.count;
+    group->freed = count > 0;
+    while (map_next(&group->flights, &at, &entry)) {
+        *last = queued_pop_all(&((struct flight *)entry->value)->waiting);
+        while (*last)
+            last = &(*last)->next;
+    }
+    queued_leave(&group->guard, group->shared);
+    if (count == 0) {
         group_end(group);
         return;
     }
-    rt_wrong_use("single-flight \"%s\" was freed with %zu flights under way", group->name,
-                 group->flights.count);
-    group->freed = true;
-    while (map_next(&group->flights, &at, &entry))
-        queued_wake_all(&((struct flight *)entry->value)->waiting, WEIR_ECLOSED);
+    rt_wrong_use("single-flight \"%s\" was freed with %zu flights under way", name, count);
+    queued_wake_list(waiting, WEIR_ECLOSED);
 }
 
-/* The flight, led by this task. */
+/* A flight, led by this task. Inside: words are for outside. */
 static int flight_start(weir_single_flight *group, weir_str key, struct flight **ret_flight)
 {
     struct flight *flight;
     int rc;
 
     if (group->flights.count >= group->max_flights)
-        return weir_fail(WEIR_EFULL, "%u flights of \"%s\" are under way already",
-                         group->max_flights, group->name);
+        return WEIR_EFULL;
     if (!budget_take(BUDGET_QUEUE, flight_bytes(key.len)))
-        return weir_fail(WEIR_EBUDGET, "a flight of \"%s\" with a key of %zu bytes", group->name,
-                         key.len);
+        return WEIR_EBUDGET;
     flight = base_malloc(flight_bytes(key.len));
     if (!flight) {
         rc = -ENOMEM;
@@ -187,15 +227,30 @@ fail:
     return rc;
 }
 
+static int flight_fail(const weir_single_flight *group, weir_str key, int rc)
+{
+    if (rc == WEIR_EFULL)
+        weir_fail(rc, "%u flights of \"%s\" are under way already", group->max_flights,
+                  group->name);
+    else if (rc == WEIR_EBUDGET)
+        weir_fail(rc, "a flight of \"%s\" with a key of %zu bytes", group->name, key.len);
+    return rc;
+}
+
 static bool flight_hand_on(struct flight *flight)
 {
-    struct queued *next = queued_pop(&flight->waiting);
+    weir_single_flight *group = flight->group;
+    struct queued *next;
 
+    queued_enter(&group->guard, group->shared);
+    next = queued_pop(&flight->waiting);
+    if (next)
+        flight->leader = next->fiber;
+    queued_leave(&group->guard, group->shared);
     if (!next)
         return false;
-    flight->leader = next->wait.fiber;
     container_of(next, struct flight_wait, place)->leads = true;
-    wait_wake(&next->wait, 0);
+    queued_wake(next, 0);
     return true;
 }
 
@@ -215,36 +270,48 @@ static void chain_give(struct fiber *fiber, const struct chain *chain, int rc)
     error_slot = own;
 }
 
-static void flight_deliver(struct flight *flight, int rc, const void *result)
+/* Tell those that waited; group says how, and may be gone when the last was told. */
+static void flight_deliver(const weir_single_flight *group, struct queued *place, int rc,
+                           const void *result)
 {
-    const weir_single_flight *group = flight->group;
     const struct chain *chain = rc < 0 ? chain_current() : NULL;
-    struct queued *place;
+    void (*share)(void *result) = group->share;
+    size_t result_bytes = group->result_bytes;
+    struct queued *next;
 
     if (chain && chain->links[chain->count - 1].code != rc)
         chain = NULL; /* of an earlier failure */
-    while ((place = queued_pop(&flight->waiting)) != NULL) {
+    for (; place; place = next) {
         void *ret_result = container_of(place, struct flight_wait, place)->ret_result;
 
+        next = place->next;
         if (rc < 0) {
-            chain_give(place->wait.fiber, chain, rc);
-        } else if (group->result_bytes > 0) {
-            memcpy(ret_result, result, group->result_bytes);
-            if (group->share)
-                group->share(ret_result);
+            chain_give(place->fiber, chain, rc);
+        } else if (result_bytes > 0) {
+            memcpy(ret_result, result, result_bytes);
+            if (share)
+                share(ret_result);
         }
-        wait_wake(&place->wait, rc);
+        queued_wake(place, rc);
     }
 }
 
-static void flight_land(struct flight *flight)
+/* The flight is over: nobody can ask for its result any more, but those that did. */
+static void flight_land(struct flight *flight, int rc, const void *result)
 {
     weir_single_flight *group = flight->group;
+    struct queued *waiting;
+    bool last;
 
+    queued_enter(&group->guard, group->shared);
     map_remove(&group->flights, flight_key(flight));
+    waiting = queued_pop_all(&flight->waiting);
+    last = group->freed && group->flights.count == 0;
+    queued_leave(&group->guard, group->shared);
+    flight_deliver(group, waiting, rc, result);
     budget_give(BUDGET_QUEUE, flight_bytes(flight->key_len));
     base_free(flight);
-    if (group->freed && group->flights.count == 0)
+    if (last)
         group_end(group);
 }
 
@@ -256,14 +323,13 @@ static int flight_lead(struct flight *flight, weir_flight_fn *fn, void *arg, voi
         rc = fn(arg, ret_result);
     if (rc < 0 && rt_check() < 0 && flight_hand_on(flight))
         return rc;
-    flight_deliver(flight, rc, ret_result);
-    flight_land(flight);
+    flight_land(flight, rc, ret_result);
     return rc;
 }
 
 static int flight_refuse(const weir_single_flight *group, weir_str key, size_t result_size)
 {
-    if (group->loop != loop_current) {
+    if (group->loop && group->loop != loop_current) {
         rt_wrong_use("single-flight \"%s\" belongs to loop %u: tasks of another loop can't use it",
                      group->name, group->loop->index);
         return WEIR_EWRONGUSE;
@@ -286,21 +352,30 @@ int weir_single_flight_run(weir_single_flight *group, weir_str key, weir_flight_
         .place.wait = { .abandon = queued_abandon, .what = "single-flight", .object = group },
         .ret_result = ret_result,
     };
-    struct flight *flight;
+    struct flight *flight, *started = NULL;
     int rc = flight_refuse(group, key, result_size);
 
     if (rc < 0)
         return rc;
+    queued_enter(&group->guard, group->shared);
     flight = map_get(&group->flights, key);
     if (!flight) {
-        rc = flight_start(group, key, &flight);
-        if (flight)
-            return flight_lead(flight, fn, arg, ret_result);
-        rt_spend(); /* who tries again and again lets others run */
-        return rc;
+        rc = flight_start(group, key, &started);
+    } else if (flight->leader == fiber_current()) {
+        rc = -EDEADLK;
+    } else {
+        queued_stand(&flight->waiting, group->shared, &self.place);
+        self.place.guard = &group->guard;
     }
-    if (flight->leader == fiber_current())
-        return weir_fail(-EDEADLK, "a flight asks for itself, and would wait for ever");
-    rc = queued_park(&flight->waiting, &self.place);
+    queued_leave(&group->guard, group->shared);
+    if (started)
+        return flight_lead(started, fn, arg, ret_result);
+    if (rc == -EDEADLK)
+        return weir_fail(rc, "a flight asks for itself, and would wait for ever");
+    if (rc < 0) {
+        rt_spend(); /* who tries again and again lets others run */
+        return flight_fail(group, key, rc);
+    }
+    rc = rt_park(&self.place.wait);
     return self.leads ? flight_lead(flight, fn, arg, ret_result) : rc;
 }

@@ -38,41 +38,46 @@ static void let_read(weir_rwlock *lock, struct fiber *reader)
     if (place)
         *place = reader;
     lock->readers_++;
-    reader->locks_held++;
 }
 
-static void let_write(weir_rwlock *lock, struct fiber *writer)
+/* Let in whoever can go in, from the first on: a list to be woken outside. */
+static struct queued *rwlock_admit(weir_rwlock *lock)
 {
-    lock->writer_ = writer;
-    writer->locks_held++;
-}
-
-/* Let in whoever can go in, from the first on. */
-static void rwlock_serve(weir_rwlock *lock)
-{
-    struct queued *first;
+    struct queued *first, *in = NULL, **last = &in;
 
     while (!lock->writer_ && (first = queued_first(&lock->waiting_)) != NULL) {
         bool writes = container_of(first, struct rwlock_wait, place)->writes;
 
         if (writes && lock->readers_ > 0)
-            return;
+            break;
         queued_remove(first);
         if (writes)
-            let_write(lock, first->wait.fiber);
+            lock->writer_ = first->fiber;
         else
-            let_read(lock, first->wait.fiber);
-        wait_wake(&first->wait, 0);
+            let_read(lock, first->fiber);
+        first->next = NULL;
+        *last = first;
+        last = &first->next;
     }
+    return in;
 }
 
 static void rwlock_abandon(struct wait *wait, int code)
 {
-    struct queued *place = container_of(wait, struct queued, wait);
+    struct queued *place = container_of(wait, struct queued, wait), *in = NULL;
     weir_rwlock *lock = container_of(place, struct rwlock_wait, place)->lock;
+    bool left;
 
-    queued_abandon(wait, code);
-    rwlock_serve(lock);
+    queued_enter(&lock->waiting_, lock->shared);
+    left = place->in_queue;
+    if (left) {
+        queued_remove(place);
+        in = rwlock_admit(lock);
+    }
+    queued_leave(&lock->waiting_, lock->shared);
+    if (left)
+        wait_wake(wait, code);
+    queued_wake_list(in, 0);
 }
 
 static bool holds(weir_rwlock *lock, const struct fiber *self)
@@ -80,7 +85,8 @@ static bool holds(weir_rwlock *lock, const struct fiber *self)
     return lock->writer_ == self || named_place(lock, self) != NULL;
 }
 
-static int rwlock_wait(weir_rwlock *lock, bool writes)
+/* Inside, and out of it. */
+static __attribute__((noinline)) int rwlock_wait(weir_rwlock *lock, bool writes)
 {
     struct rwlock_wait self = {
         .place.wait = { .abandon = rwlock_abandon,
@@ -89,23 +95,54 @@ static int rwlock_wait(weir_rwlock *lock, bool writes)
         .lock = lock,
         .writes = writes,
     };
+    int rc = queued_park(&lock->waiting_, lock->shared, &self.place);
 
-    return queued_park(&lock->waiting_, &self.place);
+    if (rc == 0)
+        fiber_current()->locks_held++;
+    return rc;
+}
+
+/* Go in if nobody is in the way. Inside. */
+static bool rwlock_take(weir_rwlock *lock, struct fiber *self, bool writes)
+{
+    if (lock->writer_ || (writes ? lock->readers_ > 0 : queued_first(&lock->waiting_) != NULL))
+        return false;
+    if (writes)
+        lock->writer_ = self;
+    else
+        let_read(lock, self);
+    self->locks_held++;
+    return true;
 }
 
 static int rwlock_lock(weir_rwlock *lock, bool writes)
 {
+    struct fiber *self;
     int rc = rt_check();
 
     if (rc < 0)
         return rc;
-    if (holds(lock, fiber_current()))
+    self = fiber_current();
+    queued_use(&lock->waiting_, lock->shared, "read-write lock");
+    if (holds(lock, self)) {
+        queued_leave(&lock->waiting_, lock->shared);
         return weir_fail(-EDEADLK, "the task holds this lock already, and would wait for itself");
-    rc = writes ? weir_try_write_lock(lock) : weir_try_read_lock(lock);
-    if (rc < 0)
+    }
+    if (!rwlock_take(lock, self, writes))
         return rwlock_wait(lock, writes);
+    queued_leave(&lock->waiting_, lock->shared);
     rt_spend();
     return 0;
+}
+
+static int rwlock_try(weir_rwlock *lock, bool writes)
+{
+    bool taken;
+
+    queued_use(&lock->waiting_, lock->shared, "read-write lock");
+    taken = rwlock_take(lock, fiber_current(), writes);
+    queued_leave(&lock->waiting_, lock->shared);
+    return taken ? 0 : -EBUSY;
 }
 
 int weir_read_lock(weir_rwlock *lock)
@@ -120,18 +157,12 @@ int weir_write_lock(weir_rwlock *lock)
 
 int weir_try_read_lock(weir_rwlock *lock)
 {
-    if (lock->writer_ || queued_first(&lock->waiting_))
-        return -EBUSY;
-    let_read(lock, fiber_current());
-    return 0;
+    return rwlock_try(lock, false);
 }
 
 int weir_try_write_lock(weir_rwlock *lock)
 {
-    if (lock->writer_ || lock->readers_ > 0)
-        return -EBUSY;
-    let_write(lock, fiber_current());
-    return 0;
+    return rwlock_try(lock, true);
 }
 
 /* Are there readers that had no room among the named? */
@@ -144,40 +175,66 @@ static bool has_unnamed(const weir_rwlock *lock)
     return lock->readers_ > named;
 }
 
-void weir_read_unlock(weir_rwlock *lock)
+/* The task, which is NULL outside one, reads no longer. Inside; false: it did not. */
+static bool rwlock_end_read(weir_rwlock *lock, struct fiber *self)
 {
-    struct fiber *self = fiber_current();
     void **place = self ? named_place(lock, self) : NULL;
 
-    if (!place && (!self || self->locks_held == 0 || !has_unnamed(lock))) {
-        rt_wrong_use("a task ends a read of a lock that it does not read under");
-        return;
-    }
+    if (!place && (!self || self->locks_held == 0 || !has_unnamed(lock)))
+        return false;
     if (place)
         *place = NULL;
-    self->locks_held--;
     lock->readers_--;
-    rwlock_serve(lock);
+    return true;
+}
+
+static bool rwlock_end_write(weir_rwlock *lock, struct fiber *self)
+{
+    if (!self || lock->writer_ != self)
+        return false;
+    lock->writer_ = NULL;
+    return true;
+}
+
+static void rwlock_unlock(weir_rwlock *lock, bool writes)
+{
+    struct fiber *self = fiber_current();
+    struct queued *in = NULL;
+    bool held;
+
+    queued_enter(&lock->waiting_, lock->shared);
+    held = writes ? rwlock_end_write(lock, self) : rwlock_end_read(lock, self);
+    if (held)
+        in = rwlock_admit(lock);
+    queued_leave(&lock->waiting_, lock->shared);
+    if (held)
+        self->locks_held--;
+    else
+        rt_wrong_use(writes ? "a task ends a write under a lock that it does not hold"
+                            : "a task ends a read of a lock that it does not read under");
+    queued_wake_list(in, 0);
+}
+
+void weir_read_unlock(weir_rwlock *lock)
+{
+    rwlock_unlock(lock, false);
 }
 
 void weir_write_unlock(weir_rwlock *lock)
 {
-    struct fiber *self = fiber_current();
-
-    if (!self || lock->writer_ != self) {
-        rt_wrong_use("a task ends a write under a lock that it does not hold");
-        return;
-    }
-    self->locks_held--;
-    lock->writer_ = NULL;
-    rwlock_serve(lock);
+    rwlock_unlock(lock, true);
 }
 
 void weir_rwlock_done(weir_rwlock *lock)
 {
+    bool held;
+
     if (!lock)
         return;
-    if (lock->writer_ || lock->readers_ > 0)
+    queued_enter(&lock->waiting_, lock->shared);
+    held = lock->writer_ || lock->readers_ > 0;
+    queued_leave(&lock->waiting_, lock->shared);
+    if (held)
         rt_wrong_use("a read-write lock was freed while a task holds it");
-    queued_end(&lock->waiting_, "a read-write lock");
+    queued_end(&lock->waiting_, lock->shared, "a read-write lock");
 }

@@ -13,6 +13,11 @@
 #include "rt/sim.h"
 #include "support/sweep.h"
 
+/* The tests of locks are built twice: for the form of one loop, and the shared one. */
+#ifndef TEST_SHARED
+#define TEST_SHARED 0
+#endif
+
 /* Let every task that is ready have some turns. */
 static inline void settle(void)
 {
@@ -57,7 +62,7 @@ static inline void sweep_everywhere(weir_fn *scenario, int least)
 
 /* Run body in a child process: it is stopped with the words, or, in a release
  * build, goes on and says them once. */
-static inline void expect_wrong_use(weir_fn *body, const char *words)
+static inline void expect_wrong_use_on(uint32_t loops, weir_fn *body, const char *words)
 {
     char text[1000] = "";
     int ends[2], status;
@@ -69,7 +74,7 @@ static inline void expect_wrong_use(weir_fn *body, const char *words)
     if (pid == 0) {
         dup2(ends[1], 2);
         signal(SIGABRT, SIG_DFL);
-        _exit(weir_run(body, NULL, .loops = 1) == 0 && rt_wrong_uses() == 1 ? 0 : 1);
+        _exit(weir_run(body, NULL, .loops = loops) == 0 && rt_wrong_uses() == 1 ? 0 : 1);
     }
     close(ends[1]);
     while ((n = read(ends[0], text + len, sizeof(text) - 1 - (size_t)len)) > 0)
@@ -84,6 +89,11 @@ static inline void expect_wrong_use(weir_fn *body, const char *words)
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         fail_msg("did not go on: %s", text);
 #endif
+}
+
+static inline void expect_wrong_use(weir_fn *body, const char *words)
+{
+    expect_wrong_use_on(1, body, words);
 }
 
 #endif

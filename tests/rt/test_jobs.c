@@ -58,7 +58,8 @@ TASK_TEST(one_failure_cancels_the_others_and_drops_what_they_got)
     struct step quick = { .ms = 1 }, kept = { .ms = 1, .rc = 2 }, bad = { .ms = 4, .rc = -EIO };
     struct step slow = { .ms = 60000 }, never = { .ms = 1 };
     weir_job jobs[] = { WEIR_JOB(take_step, &quick, .drop = undo_step), WEIR_JOB(take_step, &kept),
-                        WEIR_JOB(take_step, &bad), WEIR_JOB(take_step, &slow), WEIR_JOB(take_step, &never) };
+                        WEIR_JOB(take_step, &bad), WEIR_JOB(take_step, &slow),
+                        WEIR_JOB(take_step, &never) };
     char text[100];
 
     (void)arg;
@@ -166,8 +167,8 @@ TASK_TEST(runners_that_start_one_after_the_other)
 {
     struct step bad = { .ms = 2, .rc = -EIO }, slow = { .ms = 60000 };
     struct step good = { .ms = 5, .rc = 1 }, never = { .ms = 1 };
-    weir_job jobs[] = { WEIR_JOB(take_step, &bad), WEIR_JOB(take_step, &slow), WEIR_JOB(take_step, &good),
-                        WEIR_JOB(take_step, &never) };
+    weir_job jobs[] = { WEIR_JOB(take_step, &bad), WEIR_JOB(take_step, &slow),
+                        WEIR_JOB(take_step, &good), WEIR_JOB(take_step, &never) };
     size_t winner = 99;
 
     (void)arg;
@@ -206,8 +207,10 @@ static int run_all(void *arg)
 
 static int run_race(void *arg)
 {
-    struct step steps[4] = { { .ms = 4 }, { .ms = 3, .stubborn = true },
-                             { .ms = 3, .stubborn = true }, { .ms = 1, .rc = -EIO } };
+    struct step steps[4] = { { .ms = 4 },
+                             { .ms = 3, .stubborn = true },
+                             { .ms = 3, .stubborn = true },
+                             { .ms = 1, .rc = -EIO } };
     weir_job jobs[4];
     size_t winner = 0;
     int rc = 0, got = 0;

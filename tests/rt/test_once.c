@@ -55,7 +55,7 @@ TASK_TEST(once_is_tried_until_it_has_succeeded)
     int rcs[5];
 
     (void)arg;
-    setup = (struct setup){ .failures = 2 };
+    setup = (struct setup){ .once.shared = TEST_SHARED, .failures = 2 };
     WEIR_SCOPE(s) {
         for (int i = 0; i < 5; i++)
             weir_go(s, need_setup, &rcs[i], .optional = true);
@@ -97,7 +97,8 @@ static void share_answer(void *result)
 static void open_flights(uint32_t max_flights)
 {
     flying = (struct flying){ .runs = 0 };
-    CHECK_INT(weir_single_flight_new(&flying.group, .name = "answers", .max_flights = max_flights,
+    CHECK_INT(weir_single_flight_new(&flying.group, .shared = TEST_SHARED, .name = "answers",
+                                     .max_flights = max_flights,
                                      .result_bytes = sizeof(struct answer), .share = share_answer),
               0);
 }
@@ -272,7 +273,7 @@ TASK_TEST(a_leader_cancelled_before_its_first_step_hands_on)
     CHECK_INT(flying.runs, 2);
     weir_single_flight_free(flying.group);
 
-    setup = (struct setup){ .failures = 0 };
+    setup = (struct setup){ .once.shared = TEST_SHARED };
     for (int i = 0; i < 3; i++)
         args[i] = &rcs[i];
     lose_two_leaders(need_setup_then_cancel, need_setup, args);
@@ -368,7 +369,9 @@ static int call_random(void *arg)
 static int crowd_run(void *arg)
 {
     (void)arg;
-    CHECK_INT(weir_single_flight_new(&crowd.group, .result_bytes = sizeof(int)), 0);
+    CHECK_INT(
+        weir_single_flight_new(&crowd.group, .shared = TEST_SHARED, .result_bytes = sizeof(int)),
+        0);
     WEIR_SCOPE(s) {
         for (int i = 0; i < CALLERS; i++)
             weir_go(s, call_random, NULL);
@@ -410,7 +413,7 @@ static int swept_once(void *arg)
     int rcs[4], rc;
 
     (void)arg;
-    setup = (struct setup){ .failures = 0 };
+    setup = (struct setup){ .once.shared = TEST_SHARED };
     WEIR_SCOPE(outer) {
         WEIR_SCOPE(s) {
             sweep_at(s);
@@ -485,8 +488,8 @@ static int fly_with_faults(void *arg)
 
     (void)arg;
     flying = (struct flying){ .runs = 0 };
-    rc = weir_single_flight_new(&flying.group, .result_bytes = sizeof(struct answer),
-                                .share = share_answer);
+    rc = weir_single_flight_new(&flying.group, .shared = TEST_SHARED,
+                                .result_bytes = sizeof(struct answer), .share = share_answer);
     if (rc < 0)
         return rc;
     WEIR_SCOPE(s) {

@@ -234,7 +234,6 @@ TASK_TEST(a_success_that_does_not_win_is_dropped_or_told)
 
 /* ---- who may start children ------------------------------------------------- */
 
-
 static int count_start(void *arg)
 {
     ++*(int *)arg;

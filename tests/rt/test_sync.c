@@ -1,5 +1,5 @@
 /* Locks, semaphores and the blocking pool. */
-#include "support/in_task.h"
+#include "rt/sync_run.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -7,7 +7,7 @@
 #include <weir/sync.h>
 #include <weir/time.h>
 
-static weir_mutex mutex;
+static weir_mutex mutex = { .shared = TEST_SHARED };
 static int inside, order[8], order_count;
 
 static int hold_lock(void *arg)

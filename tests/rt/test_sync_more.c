@@ -9,7 +9,7 @@
 
 /* ---- read-write lock ------------------------------------------------------- */
 
-static weir_rwlock rwlock;
+static weir_rwlock rwlock = { .shared = TEST_SHARED };
 static char seen[64]; /* 'R' and 'W' where one goes in, in lower case where it leaves */
 static size_t seen_len;
 
@@ -358,7 +358,7 @@ TASK_TEST(signals_go_to_those_who_came_first)
     int ids[4] = { 0, 1, 2, 3 };
 
     (void)arg;
-    counter = (struct counter){ .items = 0 };
+    counter = (struct counter){ .mutex.shared = TEST_SHARED, .changed.shared = TEST_SHARED };
     weir_condition_signal(&counter.changed); /* nobody waits: it is gone */
     WEIR_SCOPE(s) {
         for (int i = 0; i < 4; i++)
@@ -386,7 +386,7 @@ TASK_TEST(a_cancelled_wait_comes_back_with_the_mutex)
     int id = 0;
 
     (void)arg;
-    counter = (struct counter){ .items = 0 };
+    counter = (struct counter){ .mutex.shared = TEST_SHARED, .changed.shared = TEST_SHARED };
     WEIR_SCOPE(s, .timeout_ms = 5) {
         weir_go(s, take_item, &id);
         settle();
@@ -420,7 +420,7 @@ TASK_TEST(a_signal_beats_a_cancel)
     int id = 0;
 
     (void)arg;
-    counter = (struct counter){ .items = 0 };
+    counter = (struct counter){ .mutex.shared = TEST_SHARED, .changed.shared = TEST_SHARED };
     WEIR_SCOPE(s) {
         weir_go(s, take_item, &id);
         settle();
@@ -463,7 +463,7 @@ TASK_TEST(a_latch_opens_for_good)
 {
     (void)arg;
     passed = 0;
-    weir_latch_init(&latch, 2);
+    weir_latch_init(&latch, 2, .shared = TEST_SHARED);
     WEIR_SCOPE(s) {
         for (int i = 0; i < 3; i++)
             weir_go(s, wait_for_latch, NULL);
@@ -487,7 +487,7 @@ TASK_TEST(a_barrier_lets_groups_through)
     passed = last = 0;
     CHECK_INT(weir_barrier_init(&barrier, 0), -EINVAL);
     weir_recover();
-    CHECK_INT(weir_barrier_init(&barrier, 3), 0);
+    CHECK_INT(weir_barrier_init(&barrier, 3, .shared = TEST_SHARED), 0);
     WEIR_SCOPE(s) {
         for (int i = 0; i < 8; i++)
             weir_go(s, meet, NULL);
@@ -550,7 +550,7 @@ static int swept_condition(void *arg)
     int ids[4] = { 0, 1, 2, 3 }, rc;
 
     (void)arg;
-    counter = (struct counter){ .items = 0 };
+    counter = (struct counter){ .mutex.shared = TEST_SHARED, .changed.shared = TEST_SHARED };
     WEIR_SCOPE(outer) {
         WEIR_SCOPE(s) {
             sweep_at(s);
@@ -592,8 +592,8 @@ static int swept_latch_and_barrier(void *arg)
 
     (void)arg;
     passed = last = 0;
-    weir_latch_init(&latch, 2);
-    CHECK_INT(weir_barrier_init(&barrier, 3), 0);
+    weir_latch_init(&latch, 2, .shared = TEST_SHARED);
+    CHECK_INT(weir_barrier_init(&barrier, 3, .shared = TEST_SHARED), 0);
     WEIR_SCOPE(outer) {
         WEIR_SCOPE(s) {
             sweep_at(s);
@@ -689,7 +689,7 @@ static int free_a_condition(void *arg)
 static int free_a_latch(void *arg)
 {
     (void)arg;
-    weir_latch_init(&latch, 1);
+    weir_latch_init(&latch, 1, .shared = TEST_SHARED);
     WEIR_SCOPE(s) {
         weir_go(s, wait_for_latch, NULL);
         settle();
@@ -703,7 +703,7 @@ static int free_a_latch(void *arg)
 static int count_too_far(void *arg)
 {
     (void)arg;
-    weir_latch_init(&latch, 1);
+    weir_latch_init(&latch, 1, .shared = TEST_SHARED);
     weir_latch_count_down(&latch);
     weir_latch_count_down(&latch);
     return weir_latch_wait(&latch);
@@ -712,7 +712,7 @@ static int count_too_far(void *arg)
 static int free_a_barrier(void *arg)
 {
     (void)arg;
-    CHECK_INT(weir_barrier_init(&barrier, 2), 0);
+    CHECK_INT(weir_barrier_init(&barrier, 2, .shared = TEST_SHARED), 0);
     WEIR_SCOPE(s) {
         weir_go(s, meet, NULL);
         settle();

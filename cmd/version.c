@@ -6,6 +6,7 @@
 #include <yyjson.h>
 
 #include "cli.h"
+#include "rt/backend_choice.h"
 
 #ifdef __clang__
 #define COMPILER "clang " __clang_version__
@@ -21,7 +22,7 @@ static int run(const struct cli_command *command, int argc, char **argv)
         return rc;
     printf("weir %s\n", WEIR_VERSION);
     printf("  built with  %s\n", COMPILER);
-    printf("  backends    epoll\n");
+    printf("  backends    %s\n", backend_names());
     printf("  libraries   yyjson %s, libyaml %s\n", YYJSON_VERSION_STRING,
            yaml_get_version_string());
     return 0;

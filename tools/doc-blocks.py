@@ -65,8 +65,11 @@ def unit_of(block):
     return f"{includes}{heads}{block.hidden}\n{here}{block.text}"
 
 
-def libraries():
-    run = subprocess.run(["pkg-config", "--libs", "yyjson", "yaml-0.1"], capture_output=True, text=True)
+def libraries(build):
+    """What the library in this build stands on, as its pkg-config file names it."""
+    with open(os.path.join(build, "weir.pc"), encoding="utf-8") as file:
+        needed = re.search(r"^Requires.private: (.*)$", file.read(), re.M).group(1).split()
+    run = subprocess.run(["pkg-config", "--libs", *needed], capture_output=True, text=True)
     return run.stdout.split()
 
 
@@ -78,7 +81,7 @@ def check_c(block, options):
             file.write(unit_of(block))
         command = ["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-O1", *WARNINGS, "-I", "include", source]
         if re.search(r"^int main\(", block.text, re.M) and os.path.exists(library) and options.link:
-            command += [library, *libraries(), "-pthread", "-o", os.path.join(folder, "block")]
+            command += [library, *libraries(options.build), "-pthread", "-o", os.path.join(folder, "block")]
         else:
             command += ["-c", "-o", os.path.join(folder, "block.o")]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

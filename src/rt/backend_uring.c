@@ -177,15 +177,23 @@ static void prepare(struct io_uring_sqe *sqe, struct uring_slot *slot, unsigned 
     io_uring_sqe_set_data64(sqe, data_of(slot, request));
 }
 
+/* Buffers are first lent when somebody is to receive into them. */
+static bool can_lend(struct uring_backend *be, struct buf_pool *pool)
+{
+    if (!uring_ring_has_buffers(&be->ring))
+        uring_ring_lend(&be->ring, pool);
+    return uring_ring_has_buffers(&be->ring);
+}
+
 /* Make what a slot wants, and cancel what is of no use; false: the ring is full. */
-static bool make_requests(struct uring_backend *be, struct uring_slot *slot)
+static bool make_requests(struct uring_backend *be, struct uring_slot *slot, struct buf_pool *pool)
 {
     for (unsigned request = SHOT; request <= OUT; request <<= 1) {
         bool wanted = slot->wants & request, armed = slot->armed & request;
         bool unwanted = !slot->file || (request == SHOT && slot->held_count >= HELD_MAX);
         struct io_uring_sqe *sqe;
 
-        if (request == SHOT && wanted && !uring_ring_has_buffers(&be->ring)) {
+        if (request == SHOT && wanted && !can_lend(be, pool)) {
             slot->wants = (uint8_t)((slot->wants & ~SHOT) | IN); /* the receive will say what is short */
             continue;
         }
@@ -223,8 +231,9 @@ static bool arm_poll(struct uring_backend *be, int fd, uint64_t data)
 }
 
 /* False: some could not be made; they are tried again in the next turn. */
-static bool make_all_requests(struct uring_backend *be)
+static bool make_all_requests(struct loop *loop)
 {
+    struct uring_backend *be = backend_of(loop);
     struct node *n;
 
     if (!be->wake_armed)
@@ -234,7 +243,7 @@ static bool make_all_requests(struct uring_backend *be)
     while ((n = list_pop(&be->wanting)) != NULL) {
         struct uring_slot *slot = container_of(n, struct uring_slot, link);
 
-        if (!make_requests(be, slot)) {
+        if (!make_requests(be, slot, &loop->bufs)) {
             list_push_front(&be->wanting, n);
             return false;
         }
@@ -541,9 +550,9 @@ static void uring_poll(struct loop *loop, int64_t until_ns)
 
     if (unlikely(!be->ring.enabled) && uring_ring_enable(&be->ring) < 0)
         rt_wrong_use("loop %u can't enable its ring", loop->index);
-    if (be->ring.lent)
+    if (uring_ring_has_buffers(&be->ring))
         uring_ring_lend(&be->ring, &loop->bufs);
-    if (!make_all_requests(be) || !list_empty(&be->ended) || io_uring_cq_ready(&be->ring.ring) > 0)
+    if (!make_all_requests(loop) || !list_empty(&be->ended) || io_uring_cq_ready(&be->ring.ring) > 0)
         until_ns = 0;
     uring_ring_enter(&be->ring, until_ns);
     /* What completions set timers by must not be the time before the wait. */
@@ -603,8 +612,9 @@ static int uring_attach(struct loop *loop, struct io_file *file, int fd, bool li
 /* End what a detached slot has in the kernel. A socket lives on until then: that a
  * stream's end is sent as late as the loop waits again does no harm, but nobody
  * must reach a listening socket any more. */
-static void let_go(struct uring_backend *be, struct uring_slot *slot)
+static void let_go(struct loop *loop, struct uring_slot *slot)
 {
+    struct uring_backend *be = backend_of(loop);
     bool listening = slot->flags & LISTENING;
 
     if (!slot->armed) {
@@ -612,13 +622,12 @@ static void let_go(struct uring_backend *be, struct uring_slot *slot)
         return;
     }
     want(be, slot, 0);
-    if (listening && !be->leaving && make_all_requests(be))
+    if (listening && !be->leaving && make_all_requests(loop))
         uring_ring_enter(&be->ring, 0);
 }
 
 static void uring_detach(struct loop *loop, struct io_file *file, bool keep_open)
 {
-    struct uring_backend *be = backend_of(loop);
     struct uring_slot *slot = file->fd < 0 ? NULL : slot_of(file);
 
     if (slot) {
@@ -633,7 +642,7 @@ static void uring_detach(struct loop *loop, struct io_file *file, bool keep_open
         slot->held_count = 0;
         slot->file = NULL;
         slot->wants = 0;
-        let_go(be, slot);
+        let_go(loop, slot);
     }
     if (file->fd >= 0 && !keep_open)
         close(file->fd);

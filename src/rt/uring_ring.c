@@ -21,6 +21,7 @@
 
 #include <weir/scope.h>
 
+#include "base/budget.h"
 #include "base/clock.h"
 
 /* One after the other is left away: 6.1, 6.0, 5.19, 5.18, 5.10. */
@@ -77,8 +78,6 @@ static void make_buffers(struct uring_ring *r)
     }
     r->lent = memory;
     io_uring_buf_ring_init(r->lent);
-    for (uint32_t i = 0; i < URING_BUFFERS; i++)
-        r->gone[r->gone_count++] = (uint16_t)i;
     r->shots = true;
 }
 
@@ -91,6 +90,10 @@ int uring_ring_open(struct uring_ring *r)
     if (rc < 0)
         return rc;
     io_uring_ring_dontfork(&r->ring);
+    while (r->gone_count < URING_BUFFERS) {
+        r->gone[r->gone_count] = (uint16_t)r->gone_count;
+        r->gone_count++;
+    }
     make_buffers(r);
     return 0;
 }
@@ -100,8 +103,12 @@ void uring_ring_close(struct uring_ring *r)
     io_uring_queue_exit(&r->ring);
     if (r->lent)
         munmap(r->lent, URING_BUFFERS * sizeof(struct io_uring_buf));
-    for (uint32_t i = 0; i < URING_BUFFERS; i++)
+    for (uint32_t i = 0; i < URING_BUFFERS; i++) {
+        if (!r->bufs[i])
+            continue;
+        r->bufs[i]->pool->used++;
         buf_unref(r->bufs[i]);
+    }
 }
 
 int uring_ring_enable(struct uring_ring *r)
@@ -121,24 +128,21 @@ void uring_ring_lend(struct uring_ring *r, struct buf_pool *pool)
 {
     int count = 0;
 
-    while (r->gone_count > 0) {
+    /* What is lent waits for bytes that may not come: not when memory is short. */
+    while (r->gone_count > 0 && budget_admits(BUF_BYTES)) {
         struct buf *buf = buf_new(pool);
         uint16_t number;
 
         if (!buf)
             break;
         number = r->gone[--r->gone_count];
+        pool->used--; /* nobody's, though not in the pool */
         r->bufs[number] = buf;
         io_uring_buf_ring_add(r->lent, buf->data, BUF_ROOM, number,
                               io_uring_buf_ring_mask(URING_BUFFERS), count++);
     }
     if (count > 0)
         io_uring_buf_ring_advance(r->lent, count);
-}
-
-bool uring_ring_has_buffers(const struct uring_ring *r)
-{
-    return r->lent && r->gone_count < URING_BUFFERS;
 }
 
 struct buf *uring_ring_taken(struct uring_ring *r, const struct io_uring_cqe *cqe)
@@ -148,6 +152,7 @@ struct buf *uring_ring_taken(struct uring_ring *r, const struct io_uring_cqe *cq
 
     r->bufs[number] = NULL;
     r->gone[r->gone_count++] = number;
+    buf->pool->used++;
     return buf;
 }
 

@@ -23,7 +23,7 @@ struct uring_ring {
     struct io_uring_buf_ring *lent; /* what the kernel may take from; NULL: none */
     struct buf *bufs[URING_BUFFERS];       /* by number; NULL: not lent */
     uint16_t gone[URING_BUFFERS];          /* numbers that have no buffer */
-    uint32_t gone_count;
+    uint32_t gone_count;                   /* all, until the first receive */
 };
 
 /* Make a ring that belongs to no thread yet; 0 or -errno. */
@@ -35,7 +35,10 @@ int uring_ring_enable(struct uring_ring *r);
 /* Lend buffers until each number has one, or the pool has none. */
 void uring_ring_lend(struct uring_ring *r, struct buf_pool *pool);
 /* Are there any for the kernel to take? */
-bool uring_ring_has_buffers(const struct uring_ring *r);
+static inline bool uring_ring_has_buffers(const struct uring_ring *r)
+{
+    return r->gone_count < URING_BUFFERS;
+}
 /* The buffer that a completion says was taken: the caller's. */
 struct buf *uring_ring_taken(struct uring_ring *r, const struct io_uring_cqe *cqe);
 

@@ -22,8 +22,12 @@
  * happen in another order on another day (which ready task runs next, which loop
  * turns first, how long bytes take, what fails) is drawn from the seed: the same
  * options give the same run. With .faults, things fail as they do in the world:
- * segments are lost (and sent again), connections reset or refused, links cut,
- * reads and writes are short, descriptors run out.
+ * segments are lost (and sent again), connections reset, refused or forgotten by the
+ * network, links cut and hosts parted, reads and writes are short or interrupted,
+ * descriptors run out, disks fail and fill up, clocks jump, the machine stands still.
+ *
+ * weir_sim_seeds() runs a program under many seeds, and makes the first failure
+ * smaller: down to the few faults that it takes.
  *
  * To repeat a run, set WEIR_SIM in the environment to the line of options that it
  * printed: it takes the place of the options that weir_sim_new() is given. */
@@ -51,6 +55,8 @@ typedef struct weir_sim_opts {
     uint32_t limit_ms;   /* virtual time after which a run is given up; unset: one hour */
     bool faults;         /* draw delays and rates of failure from the seed; what is set
                             above holds all the same */
+    const char *options; /* any options by name, as in the line that is printed:
+                            "loss=5,vanish=1"; rates are in a thousand. Holds above all */
 } weir_sim_opts;
 
 #define weir_sim_new(...) \
@@ -124,11 +130,62 @@ WEIR_API WEIR_NONNULL(1) int64_t weir_sim_now_ms(const weir_sim *sim);
  * WEIR_SIM is to be set to.
  *
  * Checkpoint: never.
- * Returns:    "seed=7 loops=1 …".
+ * Returns:    "seed=7,loops=1,…".
  * Ownership:  the simulation's, until it is freed.
  * Thread:     that of sim.
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) const char *weir_sim_options(const weir_sim *sim);
+
+/* The simulation that the calling task runs in.
+ *
+ * Checkpoint: never.
+ * Returns:    the simulation; NULL outside.
+ * Ownership:  borrowed.
+ * Thread:     any.
+ * Since:      0.1 */
+WEIR_API weir_sim *weir_sim_self(void);
+
+/* ---- many seeds --------------------------------------------------------- */
+
+typedef struct weir_sim_seeds_opts {
+    size_t size;         /* set by the macro */
+    uint32_t count;      /* how many; unset: 100 */
+    uint64_t first;      /* the first seed; unset: 1 */
+    uint32_t calm_ms;    /* virtual time after which nothing fails any more; unset: 10,000 */
+    uint32_t finish_ms;  /* and within which the program must end then; unset: 600,000 */
+    bool cancels;        /* cancel scopes at waits, too: the program must be made for it */
+    bool memory;         /* let allocations fail, too */
+    bool no_shrink;      /* print a failing seed as it is */
+    const char *options; /* as in weir_sim_opts, for every seed */
+} weir_sim_seeds_opts;
+
+#define weir_sim_seeds(fn, arg, ...) \
+    weir_sim_seeds_opt(fn, arg, \
+                       &(weir_sim_seeds_opts){ .size = sizeof(weir_sim_seeds_opts), __VA_ARGS__ })
+
+/* Run fn(arg) under many seeds, each with the faults drawn from it: first things
+ * fail, then the network heals, and the program must come to its end. A run fails
+ * by a negative result, by a signal (a failed check), or by not ending. The first
+ * failure is made smaller: kinds of faults, then single faults, are left out as long
+ * as it fails in the same way. Standard error then has the line that repeats it, and
+ * the trace of the smallest run; in any case, how many seeds ran, and how fast.
+ *
+ * The runs are made in processes of their own. fn sets up whatever it uses: what it
+ * keeps from run to run makes failures that do not repeat. With WEIR_SIM in the
+ * environment, that one run is made, in this process, and its trace is written to
+ * standard error.
+ *
+ * Checkpoint: never (it is called outside tasks).
+ * Returns:    0 when no run has failed; the failing run's result; or
+ *   -ECHILD      a run was ended by a signal
+ *   -EINVAL      an option is wrong
+ *   -ENOMEM      no memory
+ *   -errno       no process could be started
+ * Ownership:  takes nothing.
+ * Thread:     that which runs no loop; other threads are not in the processes.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 3)
+int weir_sim_seeds_opt(weir_fn *fn, void *arg, const weir_sim_seeds_opts *opts);
 
 /* ---- the network -------------------------------------------------------- */
 
@@ -152,8 +209,63 @@ void weir_sim_link(weir_sim *sim, uint16_t port, uint32_t latency_ms, uint32_t j
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) void weir_sim_cut(weir_sim *sim, uint16_t port, bool cut);
 
-/* End all faults: from here on nothing fails by chance, and links that chance has
- * cut are whole. For the second half of a test: what must come through now.
+/* Set how many bytes a millisecond go over the link to a port, each way.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing; 0 is any number.
+ * Ownership:  takes nothing.
+ * Thread:     that of sim, also in its tasks.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1)
+void weir_sim_bandwidth(weir_sim *sim, uint16_t port, uint32_t bytes_per_ms);
+
+/* Let a loop stand for a host: it connects from this address, and means it by the
+ * loopback address and by "any", where it listens and where it connects to.
+ *
+ * Checkpoint: never.
+ * Returns:    0, or
+ *   -EINVAL      no such loop, or no IPv4 address
+ * Ownership:  the text is copied.
+ * Thread:     that of sim, also in its tasks.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 3)
+int weir_sim_host(weir_sim *sim, uint32_t loop, const char *addr);
+
+typedef struct weir_sim_part_opts {
+    size_t size;      /* set by the macro */
+    bool one_way;     /* what is sent the other way arrives */
+    uint32_t heal_ms; /* it ends after that; unset: with weir_sim_heal() */
+} weir_sim_part_opts;
+
+#define weir_sim_part(sim, from, to, ...) \
+    weir_sim_part_opt(sim, from, to, \
+                      &(weir_sim_part_opts){ .size = sizeof(weir_sim_part_opts), __VA_ARGS__ })
+
+/* Part two sets of hosts: nothing that one sends arrives at the other. It waits, as
+ * streams send again.
+ *
+ * Checkpoint: never.
+ * Returns:    0, or
+ *   -EINVAL      a set is neither "*" nor up to 64 IPv4 addresses with commas between
+ *   -ENOMEM      no memory
+ * Ownership:  the texts are copied.
+ * Thread:     that of sim, also in its tasks.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2, 3, 4)
+int weir_sim_part_opt(weir_sim *sim, const char *from, const char *to,
+                      const weir_sim_part_opts *opts);
+
+/* End every partition between hosts.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  takes nothing.
+ * Thread:     that of sim, also in its tasks.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1) void weir_sim_heal(weir_sim *sim);
+
+/* End all faults: from here on nothing fails by chance, links that chance has cut
+ * are whole, and who holds a connection that the network has forgotten is told. For the second half of a test: what must come through now.
  *
  * Checkpoint: never.
  * Returns:    nothing.

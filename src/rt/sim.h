@@ -91,7 +91,8 @@ void sim_opts_init(struct sim_opts *opts);
 /* Draw rates and delays for everything from a seed: each kind of fault is on in
  * about half of all seeds, but for those a program must be made for. */
 void sim_opts_draw(struct sim_opts *opts, uint64_t seed);
-/* "seed=7,loops=2,latency_ms=1,…": all of them, on one line. */
+/* "seed=7,loops=2,latency_ms=1,…": all of them on one line, but for faults that do
+ * not happen. */
 void sim_opts_print(const struct sim_opts *opts, char text[static SIM_OPTS_TEXT_BYTES]);
 /* The way back, with commas or spaces; what the text does not name keeps its value.
  * 0 or -EINVAL. */

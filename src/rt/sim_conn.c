@@ -41,6 +41,7 @@ struct sim_conn *sim_conn_new(struct sim *sim, int family)
         return NULL;
     conn->sim = sim;
     conn->net = sim->usual;
+    conn->number = ++sim->conn_count;
     sim_event_init(&conn->hand, handshake);
     sim_event_init(&conn->tell, tell);
     for (uint8_t side = 0; side < 2; side++) {
@@ -155,7 +156,7 @@ bool sim_conn_cut(const struct sim_conn *conn, uint8_t side)
            sim_parted(conn->sim, &conn->end[side].addr, &conn->end[!side].addr);
 }
 
-int64_t sim_conn_delay_ns(const struct sim_conn *conn)
+int64_t sim_conn_delay_ns(struct sim_conn *conn)
 {
     return sim_link_delay_ns(conn->sim, conn->net, conn);
 }

@@ -1,9 +1,9 @@
 /* What fails in a simulation, and when.
  *
- * Each kind of fault has a source of chance of its own, asked once at each
- * occasion: so when one kind is turned off, or a single fault is left out, the
- * others still come up where they did, as long as the program does the same. That
- * is what lets a failing run be made smaller.
+ * Each kind of fault has a source of chance of its own, and in it each connection
+ * has one, asked once at each occasion: so when one kind is turned off, or a single
+ * fault is left out, the others still come up where they did, as long as the program
+ * does the same there. That is what lets a failing run be made smaller.
  *
  * Faults that come up are numbered, and the option "only" picks some of them. One
  * that is left out has its number all the same. */
@@ -21,17 +21,34 @@ static bool is_picked(const struct sim_opts *opts, uint32_t number)
     return opts->range_count == 0;
 }
 
-bool sim_fault(struct sim *sim, enum sim_fault kind, const struct sim_conn *about)
+/* The number that decides, at the nth occasion of a connection, or of all else. */
+static uint64_t occasion(struct sim *sim, enum sim_fault kind, struct sim_conn *about)
 {
+    uint64_t state = sim->chance_of_conns[kind];
+
+    if (!about)
+        return sim_random(&sim->chance[kind]);
+    state ^= (about->number << 32 | ++about->occasions[kind]) * 0xd1342543de82ef95ull;
+    return sim_random(&state);
+}
+
+bool sim_fault(struct sim *sim, enum sim_fault kind, struct sim_conn *about)
+{
+    uint64_t drawn;
     uint32_t rate = sim->opts.fault[kind];
     char name[SIM_CONN_NAME_BYTES] = "";
 
-    if (rate == 0 || sim->calm || sim->quiet > 0 ||
-        sim_random(&sim->chance[kind]) % 1000 >= rate)
+    if (rate == 0 || sim->calm || sim->quiet > 0)
         return false;
-    if (!is_picked(&sim->opts, ++sim->faults))
+    drawn = occasion(sim, kind, about);
+    if (drawn % 1000 >= rate)
         return false;
-    sim->drawn = sim->chance[kind] ^ (uint64_t)kind << 56;
+    sim->faults++;
+    if (sim->faults_copy)
+        *sim->faults_copy = sim->faults;
+    if (!is_picked(&sim->opts, sim->faults))
+        return false;
+    sim->drawn = drawn;
     if (sim->opts.show > 0) {
         if (about)
             sim_conn_name(about, name);
@@ -54,7 +71,7 @@ uint32_t sim_faults(const struct sim *sim)
 void sim_faults_seed(struct sim *sim, uint64_t *seed)
 {
     for (int i = 0; i < SIM_FAULT_KINDS; i++)
-        sim->chance[i] = sim_random(seed);
+        sim->chance[i] = sim->chance_of_conns[i] = sim_random(seed);
 }
 
 /* ---- files -------------------------------------------------------------- */

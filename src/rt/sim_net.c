@@ -103,10 +103,34 @@ static void send_reset(struct sim_end *end)
         pipe_send(end, SIM_RST);
 }
 
+/* For the trace: what an end does, by who connected to whom. */
+static void note_bytes(struct sim_end *end, const char *does, size_t len)
+{
+    char name[SIM_CONN_NAME_BYTES];
+
+    if (sim_conn_of(end)->sim->opts.show < 2)
+        return;
+    sim_conn_name(sim_conn_of(end), name);
+    sim_note(sim_conn_of(end)->sim, 2, "%s: %s %s %zu bytes", name,
+             end->side == 0 ? "who connected" : "who accepted", does, len);
+}
+
+static void note_end(struct sim_end *end, const char *what)
+{
+    char name[SIM_CONN_NAME_BYTES];
+
+    if (sim_conn_of(end)->sim->opts.show < 2)
+        return;
+    sim_conn_name(sim_conn_of(end), name);
+    sim_note(sim_conn_of(end)->sim, 2, "%s: %s %s", name,
+             end->side == 0 ? "who connected" : "who accepted", what);
+}
+
 void sim_end_break(struct sim_end *end, int error)
 {
     if (end->state != SIM_END_OPEN || end->was_reset)
         return;
+    note_end(end, "is told of a reset");
     end->was_reset = true;
     end->error = end->saw_fin ? EPIPE : error;
     sim_mark(&end->base);
@@ -242,6 +266,7 @@ static bool recv_bytes(struct loop *loop, struct sim_end *end, struct io_op *op)
     buf->to += (uint32_t)len;
     op->recv.buf = buf;
     op->res = (int)len;
+    note_bytes(end, "receives", len);
     if (!sim_event_armed(&pipe->ack))
         sim_event_arm(sim, &pipe->ack, sim->now_ns + sim_conn_delay_ns(conn));
     return true;
@@ -373,6 +398,7 @@ static bool send_some(struct sim_end *end, struct io_op *op, size_t rest)
         room = 1 + sim_fault_draw(sim, rest < room ? rest : room);
     put = put_vectors(pipe, sim->opts.buffer_bytes, op, room);
     op->send.moved += put;
+    note_bytes(end, "sends", put);
     pipe_send(end, 0);
     if (put == rest) {
         op->res = op->send.moved > INT32_MAX ? INT32_MAX : (int)op->send.moved;
@@ -433,6 +459,8 @@ void sim_end_close(struct sim_end *end)
 
     if (end->base.fd >= 0)
         sim_fd_close(conn->sim, &end->base);
+    if (end->state == SIM_END_OPEN)
+        note_end(end, "closes");
     if (end->state == SIM_END_CONNECTING)
         close_early(conn);
     else if (end->state == SIM_END_OPEN && !end->was_reset &&

@@ -101,9 +101,13 @@ void sim_opts_print(const struct sim_opts *opts, char text[static SIM_OPTS_TEXT_
 {
     size_t at = (size_t)snprintf(text, SIM_OPTS_TEXT_BYTES, "seed=%" PRIu64, opts->seed);
 
-    for (size_t i = 0; i < OPTION_COUNT && at < SIM_OPTS_TEXT_BYTES; i++)
-        at += (size_t)snprintf(text + at, SIM_OPTS_TEXT_BYTES - at, ",%s=%u", options[i].name,
-                               *option_of((struct sim_opts *)opts, &options[i]));
+    for (size_t i = 0; i < OPTION_COUNT && at < SIM_OPTS_TEXT_BYTES; i++) {
+        uint32_t value = *option_of((struct sim_opts *)opts, &options[i]);
+
+        if (value > 0 || i < FAULT_FIRST)
+            at += (size_t)snprintf(text + at, SIM_OPTS_TEXT_BYTES - at, ",%s=%u", options[i].name,
+                                   value);
+    }
     if (at < SIM_OPTS_TEXT_BYTES)
         print_ranges(opts, text + at, SIM_OPTS_TEXT_BYTES - at);
 }

@@ -34,26 +34,42 @@ static int read_opts(const weir_sim_opts *from, struct sim_opts *opts)
     override(&opts->jitter_ms, from->jitter_ms);
     override(&opts->block_ms, from->block_ms);
     override(&opts->limit_ms, from->limit_ms);
-    return 0;
+    return from->options ? sim_opts_parse(opts, from->options) : 0;
+}
+
+weir_sim *sim_handle_new(const struct sim_opts *opts)
+{
+    weir_sim *self = base_calloc(1, sizeof(*self));
+
+    if (!self)
+        return NULL;
+    self->sim = sim_new(opts);
+    if (!self->sim) {
+        base_free(self);
+        return NULL;
+    }
+    self->sim->handle = self;
+    sim_opts_print(opts, self->options);
+    return self;
+}
+
+struct sim *sim_of_handle(weir_sim *self)
+{
+    return self->sim;
 }
 
 weir_sim *weir_sim_new_opt(const weir_sim_opts *from)
 {
     struct sim_opts opts;
-    weir_sim *self;
 
-    if (read_opts(from, &opts) < 0)
-        return NULL;
-    self = base_calloc(1, sizeof(*self));
-    if (!self)
-        return NULL;
-    self->sim = sim_new(&opts);
-    if (!self->sim) {
-        base_free(self);
-        return NULL;
-    }
-    sim_opts_print(&opts, self->options);
-    return self;
+    return read_opts(from, &opts) < 0 ? NULL : sim_handle_new(&opts);
+}
+
+weir_sim *weir_sim_self(void)
+{
+    struct sim *sim = sim_self();
+
+    return sim ? sim->handle : NULL;
 }
 
 void weir_sim_free(weir_sim *self)
@@ -104,6 +120,27 @@ void weir_sim_link(weir_sim *self, uint16_t port, uint32_t latency_ms, uint32_t 
 void weir_sim_cut(weir_sim *self, uint16_t port, bool cut)
 {
     sim_link_cut(self->sim, port, cut);
+}
+
+void weir_sim_bandwidth(weir_sim *self, uint16_t port, uint32_t bytes_per_ms)
+{
+    sim_link_bandwidth(self->sim, port, bytes_per_ms);
+}
+
+int weir_sim_host(weir_sim *self, uint32_t loop, const char *addr)
+{
+    return sim_host(self->sim, loop, addr);
+}
+
+int weir_sim_part_opt(weir_sim *self, const char *from, const char *to,
+                      const weir_sim_part_opts *opts)
+{
+    return sim_part(self->sim, from, to, opts->one_way, opts->heal_ms);
+}
+
+void weir_sim_heal(weir_sim *self)
+{
+    sim_heal(self->sim);
 }
 
 void weir_sim_calm(weir_sim *self)

@@ -134,6 +134,8 @@ struct sim_conn {
     bool gone;                /* the network has forgotten it: nothing arrives */
     bool told;                /* ... and answers what is sent with a reset */
     struct sim_event tell;
+    uint64_t number;          /* in the order of their making */
+    uint32_t occasions[SIM_FAULT_KINDS]; /* on which it could fail, so far */
 };
 
 #define SIM_CONN_NAME_BYTES 96
@@ -163,10 +165,12 @@ struct sim {
     struct sim_event calm_down;
     uint64_t random;       /* for the network's delays and choices */
     uint64_t random_order; /* for whose turn it is */
-    uint64_t chance[SIM_FAULT_KINDS];
+    uint64_t chance[SIM_FAULT_KINDS], chance_of_conns[SIM_FAULT_KINDS];
+    uint64_t conn_count;   /* that were ever made */
     uint64_t drawn;        /* for the details of the fault that came up last */
     uint32_t faults;       /* that have come up */
     uint32_t quiet;        /* nothing fails while the simulator writes its trace */
+    uint32_t *faults_copy; /* the same, for who outlives a crash; or NULL */
     struct alloc_hook memory, *memory_before;
     struct node events;
     struct sim_loop *loops;
@@ -189,6 +193,7 @@ struct sim {
     bool trace_full;
     int trace_fd; /* a copy of each line, or -1 */
 };
+    struct weir_sim *handle; /* the public one, or NULL */
 
 /* sim.c */
 uint64_t sim_random(uint64_t *state);
@@ -212,7 +217,7 @@ __attribute__((format(printf, 3, 4))) void sim_note(struct sim *sim, uint32_t sh
 /* sim_fault.c */
 /* Does a fault of this kind happen here? The connection that it concerns, or NULL,
  * is for the trace. */
-bool sim_fault(struct sim *sim, enum sim_fault kind, const struct sim_conn *about);
+bool sim_fault(struct sim *sim, enum sim_fault kind, struct sim_conn *about);
 /* From 0 to bound - 1: how the fault that has just happened is in detail. */
 uint64_t sim_fault_draw(struct sim *sim, uint64_t bound);
 void sim_faults_seed(struct sim *sim, uint64_t *seed);
@@ -291,7 +296,7 @@ bool sim_conn_cut(const struct sim_conn *conn, uint8_t side);
 /* What was held up goes on. */
 void sim_conn_resume(struct sim_conn *conn);
 /* How long the next thing sent over it takes. */
-int64_t sim_conn_delay_ns(const struct sim_conn *conn);
+int64_t sim_conn_delay_ns(struct sim_conn *conn);
 /* The network forgets it; and who still holds it is told at last. */
 void sim_conn_vanish(struct sim_conn *conn);
 void sim_conn_tell(struct sim_conn *conn);
@@ -307,7 +312,7 @@ struct sim_link *sim_link_new(struct sim *sim, uint16_t port);
 void sim_links_free(struct sim *sim);
 /* How long the next thing sent over it takes; about may be NULL. */
 int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link,
-                          const struct sim_conn *about);
+                          struct sim_conn *about);
 /* sim_conn.c: a link is whole again. */
 void sim_link_resume(struct sim *sim, struct sim_link *link);
 
@@ -323,6 +328,11 @@ bool sim_poll_submit(struct sim_loop *own, struct io_op *op);
 
 /* sim_run.c: this loop is the thread's, at the clock's time. */
 void sim_enter(struct sim *sim, struct loop *loop);
+
+/* sim_public.c */
+struct weir_sim;
+struct weir_sim *sim_handle_new(const struct sim_opts *opts);
+struct sim *sim_of_handle(struct weir_sim *handle);
 
 /* sim_stuck.c: a line for each task that waits; the first one's into first. */
 void sim_name_waits(struct sim *sim, char *first, size_t size);

@@ -4,7 +4,7 @@
  *     while ((rc = PQconnectPoll(conn)) != PGRES_POLLING_OK)
  *         weir_wait_fd(PQsocket(conn), rc == PGRES_POLLING_READING ? POLLIN : POLLOUT);
  *
- * A library that can only block is called by weir_block(): see weir/run.h. */
+ * A library that can only block is called by weir_block(): see weir/block.h. */
 #ifndef WEIR_FD_H
 #define WEIR_FD_H
 

@@ -1,4 +1,4 @@
-/* Starting the runtime, and work that blocks.
+/* Starting the runtime.
  *
  * weir_run() is what weir_main() stands on: a program that is no web
  * application (a test, a tool) calls it directly. */
@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/block.h>
 #include <weir/export.h>
 #include <weir/scope.h>
 
@@ -34,7 +35,10 @@ typedef struct weir_run_opts {
     uint32_t background_percent; /* of a busy loop's time: what tasks of background
                                  scopes get while others are ready; unset: 12 */
     uint32_t block_threads;   /* threads for weir_block(); unset: 16 */
-    uint32_t block_queue;     /* calls that may wait for one; unset: 1,024 */
+    uint32_t block_queue;     /* calls that may wait for one, in each of the runtime's
+                                 pools (see weir/block.h); unset: 1,024 */
+    uint32_t file_threads;    /* threads for files; unset: 8 */
+    uint32_t cpu_threads;     /* threads for computation; unset: one a core, as loops */
     weir_backend backend;     /* unset: WEIR_BACKEND_AUTO */
 } weir_run_opts;
 
@@ -85,20 +89,6 @@ WEIR_API uint32_t weir_loop_index(void);
  * Thread:     any thread that is known to end before weir_run() returns.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(2) int weir_submit(uint32_t loop, weir_fn *fn, void *arg);
-
-/* Run fn(arg) on a thread of the blocking pool, and park the task meanwhile.
- * Waiting in the pool's queue can be cancelled; once fn runs, the call waits
- * for its end. fn sees the caller's context and deadline.
- *
- * Checkpoint: always.
- * Returns:    what fn returned, or
- *   -EBUSY       the pool's queue is full
- *   -ETIMEDOUT   the deadline passed before fn was started
- *   -ECANCELED   the scope was cancelled before fn was started
- * Ownership:  arg is fn's while it runs.
- * Thread:     a task.
- * Since:      0.1 */
-WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_block(weir_fn *fn, void *arg);
 
 /* ---- memory of the current task ---------------------------------------- */
 

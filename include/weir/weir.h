@@ -3,6 +3,7 @@
 #define WEIR_WEIR_H
 
 #include <weir/app.h>
+#include <weir/block.h>
 #include <weir/chan.h>
 #include <weir/client.h>
 #include <weir/error.h>

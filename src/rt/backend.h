@@ -29,6 +29,10 @@
 struct loop;
 struct block_job;
 struct io_op;
+struct name_query;
+
+/* What becomes of a blocking call whose caller goes. */
+enum job_end { JOB_WITHDRAWN, JOB_ABANDONED, JOB_RUNS };
 
 typedef void io_done_fn(struct io_op *op);
 
@@ -139,10 +143,10 @@ struct io_ops {
     uint64_t (*random)(struct loop *loop);
 
     /* Blocking calls, for a backend that runs them itself; NULL: the pool of
-     * threads does. block: 0 or -EBUSY, and later one message to the loop;
-     * block_withdraw: true when the job was not begun, and won't be. */
+     * threads does. block: 0 or -EBUSY, and later one message to the loop, or what
+     * block_report() does; block_give_up as threads_give_up(). */
     int (*block)(struct loop *loop, struct block_job *job);
-    bool (*block_withdraw)(struct loop *loop, struct block_job *job);
+    enum job_end (*block_give_up)(struct loop *loop, struct block_job *job);
 };
 
 #endif

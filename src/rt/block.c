@@ -1,28 +1,23 @@
-/* The blocking pool: threads for calls that would hold a loop.
+/* Blocking calls: a job for a pool of threads, and the parked task that gave it.
  *
- * One bounded queue for the process. A job stands on its caller's stack: the
- * caller is parked until the job has ended, or was taken out of the queue before
- * a thread began it. So a job needs no memory, and can't be lost.
- *
- * Invariants: a job is in the queue, or started, or neither; jobs in the queue
- * and running never exceed queue_max + threads_max, so that no more than
- * queue_max wait once the threads have woken; a started job is always reported
- * by one message. */
+ * A job stands on its caller's stack: the caller is parked until the job has
+ * ended, or was taken out of the queue before a thread began it. So a job needs no
+ * memory, and can't be lost. One that may be abandoned is a block of its own, with
+ * a copy of the context, since its caller may be gone while it runs. */
+#include <string.h>
+
 #include "base/alloc.h"
-#include "rt/loop.h"
+#include "rt/threads.h"
 
-struct pool {
-    pthread_mutex_t lock;
-    pthread_cond_t work;
-    struct node jobs;
-    uint32_t queued, queue_max;
-    uint32_t running;
-    uint32_t threads, threads_max;
-    bool closing;
-    pthread_t *ids;
-};
+#define IDLE_NS INT64_C(10000000000)
+#define FILE_THREADS 8
+#define THREADS_MAX 1024
+#define QUEUE_MAX 1000000
 
-static struct pool pool;
+static struct {
+    weir_threads common[WEIR_THREADS_CPU + 1];
+} pools;
+
 static _Thread_local struct block_job *job_current;
 
 const weir_context *block_context(void)
@@ -47,112 +42,93 @@ void block_run(struct block_job *job)
     job_current = outer;
 }
 
-static void *pool_thread(void *arg)
+void block_report(struct block_job *job)
 {
-    (void)arg;
-    pthread_mutex_lock(&pool.lock);
-    for (;;) {
-        struct node *n = list_pop(&pool.jobs);
-        struct block_job *job;
-
-        if (!n) {
-            if (pool.closing)
-                break;
-            pthread_cond_wait(&pool.work, &pool.lock);
-            continue;
-        }
-        job = container_of(n, struct block_job, link);
-        pool.queued--;
-        pool.running++;
-        job->started = true;
-        pthread_mutex_unlock(&pool.lock);
-        block_run(job);
+    if (!job->abandoned) {
         loop_post(job->loop, &job->message);
-        pthread_mutex_lock(&pool.lock);
-        pool.running--;
+        return;
     }
-    pthread_mutex_unlock(&pool.lock);
-    return NULL;
+    job->abandon(job->arg);
+    chain_free(job->chain);
+    base_free(job);
 }
 
-int block_pool_open(uint32_t threads, uint32_t queue_max)
+/* ---- pools ---------------------------------------------------------------- */
+
+void block_pools_open(const weir_run_opts *opts, uint32_t cores)
 {
-    pool.ids = base_calloc(threads, sizeof(*pool.ids));
-    if (!pool.ids)
+    threads_init(&pools.common[WEIR_THREADS_CALLS], "calls", opts->block_threads,
+                 opts->block_queue, IDLE_NS);
+    threads_init(&pools.common[WEIR_THREADS_FILES], "files",
+                 opts->file_threads ? opts->file_threads : FILE_THREADS, opts->block_queue,
+                 IDLE_NS);
+    threads_init(&pools.common[WEIR_THREADS_CPU], "cpu",
+                 opts->cpu_threads ? opts->cpu_threads : cores, opts->block_queue, IDLE_NS);
+}
+
+void block_pools_close(void)
+{
+    for (int kind = 0; kind <= WEIR_THREADS_CPU; kind++)
+        threads_done(&pools.common[kind]);
+}
+
+weir_threads *weir_threads_common(weir_threads_kind kind)
+{
+    return &pools.common[(unsigned)kind <= WEIR_THREADS_CPU ? kind : WEIR_THREADS_CALLS];
+}
+
+int weir_threads_new_opt(weir_threads **ret_threads, const weir_threads_opts *opts)
+{
+    uint32_t threads = opts->threads ? opts->threads : 4, queue = opts->queue ? opts->queue : 64;
+    weir_threads *pool;
+
+    if (!opts->name || !*opts->name || strlen(opts->name) >= THREADS_NAME_BYTES)
+        return weir_fail(-EINVAL, "a pool of threads needs a name of at most %d bytes",
+                         THREADS_NAME_BYTES - 1);
+    if (threads > THREADS_MAX || queue > QUEUE_MAX)
+        return weir_fail(-EINVAL, "the pool \"%s\" has %u threads and a queue of %u: at most %d "
+                         "and %d are allowed", opts->name, threads, queue, THREADS_MAX, QUEUE_MAX);
+    pool = base_malloc(sizeof(*pool));
+    if (!pool)
         return -ENOMEM;
-    pthread_mutex_init(&pool.lock, NULL);
-    pthread_cond_init(&pool.work, NULL);
-    list_init(&pool.jobs);
-    pool.threads_max = threads;
-    pool.queue_max = queue_max;
-    pool.queued = pool.running = pool.threads = 0;
-    pool.closing = false;
+    threads_init(pool, opts->name, threads, queue,
+                 opts->idle_ms ? opts->idle_ms * INT64_C(1000000) : IDLE_NS);
+    *ret_threads = pool;
     return 0;
 }
 
-void block_pool_close(void)
+void weir_threads_free(weir_threads *pool)
 {
-    pthread_mutex_lock(&pool.lock);
-    pool.closing = true;
-    pthread_cond_broadcast(&pool.work);
-    pthread_mutex_unlock(&pool.lock);
-    for (uint32_t i = 0; i < pool.threads; i++)
-        pthread_join(pool.ids[i], NULL);
-    base_free(pool.ids);
-    pool.ids = NULL;
-    pthread_cond_destroy(&pool.work);
-    pthread_mutex_destroy(&pool.lock);
+    if (!pool)
+        return;
+    threads_close(pool);
+    base_free(pool);
 }
 
-/* With the lock held: another thread, when all have work and there may be more. */
-static bool pool_grow(void)
+/* ---- calls ---------------------------------------------------------------- */
+
+/* The caller's part. */
+struct block_call {
+    struct wait wait;
+    struct block_job *job; /* NULL: abandoned */
+};
+
+static enum job_end give_up(struct block_job *job)
 {
-    if (pool.running + pool.queued < pool.threads || pool.threads == pool.threads_max)
-        return pool.threads > 0;
-    if (pthread_create(&pool.ids[pool.threads], NULL, pool_thread, NULL) == 0)
-        pool.threads++;
-    return pool.threads > 0;
-}
+    const struct io_ops *ops = job->loop->ops;
 
-static int pool_submit(struct block_job *job)
-{
-    int rc = 0;
-
-    pthread_mutex_lock(&pool.lock);
-    if (pool.running + pool.queued >= pool.threads_max + pool.queue_max)
-        rc = weir_fail(-EBUSY, "all %u threads of the blocking pool are busy, and %u calls wait",
-                       pool.threads_max, pool.queue_max);
-    else if (!pool_grow())
-        rc = weir_fail(-EBUSY, "no thread could be started for the blocking pool");
-    if (rc == 0) {
-        list_push(&pool.jobs, &job->link);
-        pool.queued++;
-        pthread_cond_signal(&pool.work);
-    }
-    pthread_mutex_unlock(&pool.lock);
-    return rc;
-}
-
-static bool pool_withdraw(struct block_job *job)
-{
-    bool found;
-
-    pthread_mutex_lock(&pool.lock);
-    found = !job->started;
-    if (found) {
-        list_remove(&job->link);
-        pool.queued--;
-    }
-    pthread_mutex_unlock(&pool.lock);
-    return found;
+    return ops->block_give_up ? ops->block_give_up(job->loop, job)
+                              : threads_give_up(job->pool, job);
 }
 
 static void block_abandon(struct wait *wait, int code)
 {
-    struct block_job *job = container_of(wait, struct block_job, wait);
-    const struct io_ops *ops = job->loop->ops;
+    struct block_call *call = container_of(wait, struct block_call, wait);
+    enum job_end end = give_up(call->job);
 
-    if (ops->block_withdraw ? ops->block_withdraw(job->loop, job) : pool_withdraw(job))
+    if (end == JOB_ABANDONED)
+        call->job = NULL;
+    if (end != JOB_RUNS)
         wait_wake(wait, code);
 }
 
@@ -160,37 +136,115 @@ static void block_ended(struct message *message)
 {
     struct block_job *job = container_of(message, struct block_job, message);
 
-    wait_wake(&job->wait, job->rc);
+    wait_wake(&job->call->wait, job->rc);
 }
 
-int weir_block(weir_fn *fn, void *arg)
+static char *copy_slice(weir_str *slice, char *to)
 {
-    struct loop *loop = loop_current;
-    struct fiber *self = fiber_current();
-    struct block_job job = {
-        .message = { .run = block_ended },
-        .wait = { .abandon = block_abandon, .what = "blocking call", .object = (void *)fn },
-        .loop = loop,
-        .fn = fn,
-        .arg = arg,
-    };
-    int rc = rt_check();
+    if (slice->len == 0)
+        return to;
+    memcpy(to, slice->ptr, slice->len);
+    slice->ptr = to;
+    return to + slice->len;
+}
 
-    if (rc < 0)
-        return rc;
-    job.context = self->scope->context;
-    job.deadline_ns = self->scope->deadline_ns;
-    list_init(&job.link);
-    job.wait.fiber = self;
-    rc = loop->ops->block ? loop->ops->block(loop, &job) : pool_submit(&job);
+/* A job that can outlive its caller: with what it sees of it. */
+static struct block_job *job_copy(const struct block_job *from)
+{
+    static const weir_context none;
+    struct {
+        struct block_job job;
+        weir_context context;
+        char text[];
+    } *copy;
+    const weir_context *context = from->context ? from->context : &none;
+    char *to;
+
+    copy = base_malloc(sizeof(*copy) + context->correlation_id.len + context->trace_id.len +
+                       context->span_id.len + context->principal.len);
+    if (!copy)
+        return NULL;
+    copy->job = *from;
+    copy->context = *context;
+    copy->job.context = &copy->context;
+    list_init(&copy->job.link);
+    to = copy_slice(&copy->context.correlation_id, copy->text);
+    to = copy_slice(&copy->context.trace_id, to);
+    to = copy_slice(&copy->context.span_id, to);
+    copy_slice(&copy->context.principal, to);
+    return &copy->job;
+}
+
+static int submit(struct loop *loop, struct block_job *job)
+{
+    return loop->ops->block ? loop->ops->block(loop, job) : threads_submit(job->pool, job);
+}
+
+/* The job is given, and waited for. */
+static int call_job(struct block_call *call, struct fiber *self)
+{
+    int rc = submit(call->job->loop, call->job);
+
     if (rc < 0) {
         rt_spend(); /* who tries again and again lets others run */
         return rc;
     }
-    rc = rt_park(&job.wait);
-    if (job.chain) {
+    rc = rt_park(&call->wait);
+    if (call->job && call->job->chain) {
         chain_free(self->chain);
-        self->chain = job.chain;
+        self->chain = call->job->chain;
     }
     return rc;
+}
+
+static int block_on(weir_threads *pool, weir_fn *fn, void *arg, const weir_block_opts *opts)
+{
+    struct fiber *self = fiber_current();
+    struct block_job job = {
+        .message = { .run = block_ended },
+        .pool = pool,
+        .loop = loop_current,
+        .fn = fn,
+        .arg = arg,
+        .abandon = opts->abandon,
+        .context = self->scope->context,
+        .deadline_ns = self->scope->deadline_ns,
+    };
+    struct block_call call = {
+        .wait = { .abandon = block_abandon,
+                  .what = opts->name ? opts->name : "blocking call",
+                  .object = (void *)fn },
+    };
+    int rc;
+
+    list_init(&job.link);
+    job.call = &call;
+    call.job = opts->abandon ? job_copy(&job) : &job;
+    if (!call.job)
+        return -ENOMEM;
+    rc = call_job(&call, self);
+    if (opts->abandon)
+        *opts->abandoned = !call.job;
+    if (call.job != &job)
+        base_free(call.job);
+    return rc;
+}
+
+int block_call_on(weir_threads *pool, weir_fn *fn, void *arg, const weir_block_opts *opts)
+{
+    int rc;
+
+    if (opts->abandon && !opts->abandoned)
+        return weir_fail(-EINVAL, "a blocking call that may be abandoned must say in .abandoned "
+                         "whether it was");
+    if (opts->abandoned)
+        *opts->abandoned = false;
+    rc = rt_check();
+    return rc < 0 ? rc : block_on(pool, fn, arg, opts);
+}
+
+int weir_block_opt(weir_fn *fn, void *arg, const weir_block_opts *opts)
+{
+    return block_call_on(opts->pool ? opts->pool : &pools.common[WEIR_THREADS_CALLS], fn, arg,
+                         opts);
 }

@@ -345,22 +345,30 @@ void semaphore_leave(struct task *task);
 
 /* block.c */
 struct block_job {
+struct block_call;
     struct message message;
     struct node link;
     struct loop *loop;
-    struct wait wait;
+    struct block_call *call; /* its caller's */
+    struct weir_threads *pool;
     weir_fn *fn;
     void *arg;
     const weir_context *context;
-    int64_t deadline_ns;
+    void (*abandon)(void *arg); /* NULL: its caller stays */
+    int64_t deadline_ns, queued_ns;
     struct chain *chain; /* its error chain, handed to the caller */
     int rc;
     bool started;
 };
+    bool ended, abandoned; /* with abandon: which was first */
 /* Run the job on this thread; its result is in job->rc. */
 void block_run(struct block_job *job);
-int block_pool_open(uint32_t threads, uint32_t queue_max);
-void block_pool_close(void);
+/* It has ended: tell its caller, or dispose of it. */
+void block_report(struct block_job *job);
+int block_call_on(struct weir_threads *pool, weir_fn *fn, void *arg,
+                  const struct weir_block_opts *opts);
+void block_pools_open(const weir_run_opts *opts, uint32_t cores);
+void block_pools_close(void);
 const weir_context *block_context(void);
 int64_t block_deadline_ns(void);
 

@@ -363,12 +363,11 @@ int runtime_start(weir_fn *fn, void *arg, const weir_run_opts *opts, const struc
     runtime.loops = base_calloc(runtime.opts.loops, sizeof(*runtime.loops));
     runtime.end_messages = base_calloc(runtime.opts.loops, sizeof(*runtime.end_messages));
     rc = runtime.loops && runtime.end_messages ? 0 : -ENOMEM;
-    if (rc == 0)
-        rc = block_pool_open(runtime.opts.block_threads, runtime.opts.block_queue);
     if (rc < 0) {
         free_loops();
         return rc;
     }
+    block_pools_open(&runtime.opts, cores_allowed());
     error_slot = &runtime.chain; /* what runtime_end() hands to the caller */
     rc = init_loops(ops, backend);
     error_slot = NULL;
@@ -377,7 +376,7 @@ int runtime_start(weir_fn *fn, void *arg, const weir_run_opts *opts, const struc
 
 int runtime_end(int rc)
 {
-    block_pool_close();
+    block_pools_close();
     free_loops();
     loop_current = NULL;
     error_slot = NULL;

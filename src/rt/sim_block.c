@@ -1,27 +1,28 @@
 /* Blocking calls in a simulation: run inline, by the clock's events.
  *
- * As in the pool of threads, at most block_threads run at a time, block_queue may
- * wait, and a call that waits can be withdrawn. A call runs at the moment it
- * begins, and its caller learns of its end up to block_ms later.
+ * The bounds are those of each call's pool of threads, and a call that waits can
+ * be withdrawn. A call runs at the moment it begins, and its caller learns of its
+ * end up to block_ms later; until then one that may be abandoned can be.
  *
  * A job's event is armed while it runs; in the queue it is not. */
 #include "base/alloc.h"
 #include "rt/sim_state.h"
+#include "rt/threads.h"
 
 /* Begin what there is a thread for. */
 static void jobs_begin(struct sim *sim)
 {
-    uint32_t running = 0;
-
     list_each(n, &sim->jobs) {
         struct sim_job *own = container_of(n, struct sim_job, link);
         struct block_job *job = own->job;
+        weir_threads *pool = job->pool;
 
-        if (running++ == runtime_opts()->block_threads)
-            return;
-        if (sim_event_armed(&own->event))
+        if (job->started || pool->stats.running == pool->threads_max)
             continue;
         job->started = true;
+        pool->stats.waiting--;
+        pool->stats.running++;
+        own->begun_ns = sim->now_ns;
         sim_enter(sim, job->loop); /* for weir_now() */
         block_run(job);
         loop_current = NULL;
@@ -38,13 +39,21 @@ static void job_free(struct sim *sim, struct sim_job *own)
     base_free(own);
 }
 
+static void job_over(struct sim *sim, struct sim_job *own)
+{
+    struct block_job *job = own->job;
+    weir_threads *pool = job->pool;
+
+    pool->stats.running--;
+    threads_count(pool, job->queued_ns, own->begun_ns, sim->now_ns);
+    job_free(sim, own);
+    job->ended = true;
+    block_report(job);
+}
+
 static void job_ends(struct sim *sim, struct sim_event *event)
 {
-    struct sim_job *own = container_of(event, struct sim_job, event);
-    struct block_job *job = own->job;
-
-    job_free(sim, own);
-    loop_post(job->loop, &job->message);
+    job_over(sim, container_of(event, struct sim_job, event));
     jobs_begin(sim);
 }
 
@@ -57,17 +66,18 @@ void sim_begin_jobs(struct sim *sim, struct sim_event *event)
 int sim_block(struct loop *loop, struct block_job *job)
 {
     struct sim *sim = ((struct sim_loop *)loop->backend)->sim;
-    const weir_run_opts *opts = runtime_opts();
+    weir_threads *pool = job->pool;
     struct sim_job *own;
 
-    if (sim->job_count >= opts->block_threads + opts->block_queue ||
+    if (pool->stats.running + pool->stats.waiting >= pool->threads_max + pool->queue_max ||
         sim_fault(sim, SIM_FAULT_busy, NULL))
-        return weir_fail(-EBUSY, "all %u threads of the blocking pool are busy, and %u calls wait",
-                         opts->block_threads, opts->block_queue);
+        return threads_refuse(pool);
     own = base_calloc(1, sizeof(*own));
     if (!own)
         return weir_fail(-EBUSY, "no memory for a blocking call");
     own->job = job;
+    job->queued_ns = sim->now_ns;
+    pool->stats.waiting++;
     sim_event_init(&own->event, job_ends);
     list_push(&sim->jobs, &own->link);
     sim->job_count++;
@@ -76,19 +86,34 @@ int sim_block(struct loop *loop, struct block_job *job)
     return 0;
 }
 
-bool sim_block_withdraw(struct loop *loop, struct block_job *job)
+static struct sim_job *find(struct sim *sim, const struct block_job *job)
+{
+    list_each(n, &sim->jobs)
+        if (container_of(n, struct sim_job, link)->job == job)
+            return container_of(n, struct sim_job, link);
+    return NULL;
+}
+
+enum job_end sim_block_give_up(struct loop *loop, struct block_job *job)
 {
     struct sim *sim = ((struct sim_loop *)loop->backend)->sim;
+    struct sim_job *own = find(sim, job);
 
-    if (job->started)
-        return false;
-    list_each(n, &sim->jobs) {
-        struct sim_job *own = container_of(n, struct sim_job, link);
-
-        if (own->job == job) {
-            job_free(sim, own);
-            break;
-        }
+    if (own && !job->started) {
+        job->pool->stats.waiting--;
+        job->pool->stats.withdrawn++;
+        job_free(sim, own);
+        return JOB_WITHDRAWN;
     }
-    return true;
+    if (!own || !job->abandon)
+        return JOB_RUNS;
+    job->abandoned = true;
+    job->pool->stats.abandoned++;
+    return JOB_ABANDONED;
+}
+
+void sim_jobs_done(struct sim *sim)
+{
+    list_each_safe(n, &sim->jobs)
+        job_over(sim, container_of(n, struct sim_job, link));
 }

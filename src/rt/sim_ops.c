@@ -508,5 +508,5 @@ const struct io_ops sim_ops = {
     .wall_ns = sim_wall,
     .random = sim_loop_random,
     .block = sim_block,
-    .block_withdraw = sim_block_withdraw,
+    .block_give_up = sim_block_give_up,
 };

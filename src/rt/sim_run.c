@@ -182,6 +182,7 @@ int sim_run(struct sim *sim, weir_fn *fn, void *arg, const weir_run_opts *run)
         loop_close_submissions(loop_at(i));
     turn_until_finished(sim); /* what was submitted meanwhile */
     sim_faults_end(sim);
+    sim_jobs_done(sim);
     rc = runtime_end(0);
     if (!sim->why_code)
         return rc;

@@ -156,6 +156,7 @@ struct sim_job {
     struct sim_event event;
     struct node link; /* in sim->jobs */
     struct block_job *job;
+    int64_t begun_ns;
 };
 
 struct sim {
@@ -319,7 +320,9 @@ void sim_link_resume(struct sim *sim, struct sim_link *link);
 /* sim_block.c */
 void sim_begin_jobs(struct sim *sim, struct sim_event *event);
 int sim_block(struct loop *loop, struct block_job *job);
-bool sim_block_withdraw(struct loop *loop, struct block_job *job);
+enum job_end sim_block_give_up(struct loop *loop, struct block_job *job);
+/* End what is left of abandoned calls. */
+void sim_jobs_done(struct sim *sim);
 
 /* sim_poll.c: waiting for real descriptors. Look at all of them, for up to this
  * long in real time; is any wait over? */

@@ -1,0 +1,55 @@
+/* Pools of threads for blocking calls. */
+#ifndef RT_THREADS_H
+#define RT_THREADS_H
+
+#include <pthread.h>
+
+#include <weir/block.h>
+
+#include "rt/loop.h"
+
+#define THREADS_NAME_BYTES 16
+
+struct pool_thread;
+
+struct weir_threads {
+    pthread_mutex_t lock;
+    char name[THREADS_NAME_BYTES];
+    struct pool_thread *idle;      /* the last that became idle is the first */
+    struct node jobs;              /* that wait for a thread */
+    uint32_t threads_max, queue_max;
+    int64_t idle_ns;               /* WEIR_NEVER_NS: threads stay */
+    bool closing;
+    bool has_exited;               /* exited is yet to be joined */
+    pthread_t exited;
+    pthread_cond_t gone;           /* no thread is left */
+    struct message told_gone;      /* the same, for a loop */
+    struct loop *closer;
+    struct wait *closer_wait;
+    void *observed;                /* the observer's */
+    weir_threads_stats stats;
+};
+
+void threads_init(weir_threads *threads, const char *name, uint32_t threads_max,
+                  uint32_t queue_max, int64_t idle_ns);
+/* Wait for what runs, on this thread, and free what the pool holds. */
+void threads_done(weir_threads *threads);
+/* The same from a task, which is parked. */
+void threads_close(weir_threads *threads);
+/* Start a thread ahead of the first job; 0 or -EAGAIN. */
+int threads_start_one(weir_threads *threads);
+
+/* Is there room for one more job? Otherwise counts a refusal, and fails. */
+int threads_refuse(weir_threads *threads);
+/* 0 or -EBUSY. */
+int threads_submit(weir_threads *threads, struct block_job *job);
+/* Its caller goes: take it out, or leave it to the pool if it may be. */
+enum job_end threads_give_up(weir_threads *threads, struct block_job *job);
+/* A job has ended: count it. begun_ns is when it began. */
+void threads_count(weir_threads *threads, int64_t queued_ns, int64_t begun_ns, int64_t ended_ns);
+
+/* Who is told of each job's time in the queue, on any thread; set once, before the
+ * runtime runs. *place is the observer's own, one for each pool. */
+void threads_on_queued(void (*observe)(void **place, const char *pool, int64_t queued_ns));
+
+#endif

@@ -254,7 +254,7 @@ BOTH_TEST(waiting_again_and_again_leaves_nothing)
 
 static int swept_waits(void *arg)
 {
-    struct waiter in = { .events = POLLIN }, other = { .events = POLLIN };
+    struct waiter in = { .events = POLLIN, .rc = -ECANCELED }, other = in;
     uint64_t one = 1;
     int fd = eventfd(0, EFD_CLOEXEC), rc = 1;
 

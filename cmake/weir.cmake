@@ -18,6 +18,7 @@ set(CMAKE_C_VISIBILITY_PRESET hidden)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(YYJSON REQUIRED IMPORTED_TARGET yyjson)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 find_package(Threads REQUIRED)
 # Found or left out; 2.3 is the first with all that is used.
 if(WEIR_IO_URING)

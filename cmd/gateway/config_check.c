@@ -17,6 +17,7 @@
 #include "gateway/target.h"
 #include "http/url.h"
 #include "net/addr.h"
+#include "net/dns.h"
 #include "type/hint.h"
 #include "type/units.h"
 #include "type/yaml_source.h"
@@ -205,7 +206,8 @@ static void check_url(struct check *c, const struct frame *at, weir_str text)
     struct url url;
 
     if (url_parse(text, &url) < 0 ||
-        (!addr_text_is_unix(url.host) && addr_from_host(url.host, url.port, &addr) < 0))
+        (!addr_text_is_unix(url.host) && !addr_from_literal(url.host, url.port, &addr) &&
+         dns_check_name(url.host) < 0))
         tell(c, at, NULL, "`url`: %s", reason(c));
     else if (url.target.len > 1 || (url.target.len == 1 && url.target.ptr[0] != '/') ||
              memchr(text.ptr, '#', text.len))

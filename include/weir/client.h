@@ -21,8 +21,9 @@
  *   Weir-Deadline-Ms   how many milliseconds are left for the answer
  *
  * Everything that is not plainly right about an answer is an error that names
- * the rule, and the connection is not used again. Hosts are addresses or
- * localhost; https is not spoken yet. */
+ * the rule, and the connection is not used again. Hosts are addresses or names
+ * (weir/dns.h); a name's idle connections end when it stands for other addresses.
+ * https is not spoken yet. */
 #ifndef WEIR_CLIENT_H
 #define WEIR_CLIENT_H
 
@@ -122,7 +123,7 @@ WEIR_API void weir_client_free(weir_client *client);
  * Checkpoint: never.
  * Returns:    0 with the pool, or
  *   -EINVAL      not a URL
- *   WEIR_ENAME   a host name
+ *   -EPROTONOSUPPORT  a unix socket, and the client has no .unix_sockets
  *   WEIR_EFULL   the client knows 1,024 hosts already
  *   -ENOMEM      no memory
  * Ownership:  *ret_pool is the client's (NULL: the shared one).
@@ -141,7 +142,9 @@ int weir_client_pool(weir_client *client, weir_str url, weir_pool **ret_pool);
  * Checkpoint: always.
  * Returns:    0 with the answer, or, with a sentence that names method and URL,
  *   -EINVAL          the URL, method or a field may not be sent
- *   WEIR_ENAME       a host name: only addresses and localhost can be called
+ *   -EPROTONOSUPPORT a unix socket, and the client has no .unix_sockets; https
+ *   WEIR_ENAME       there is no such host, or it has no address
+ *   WEIR_ENAMESERVER the name servers can't say
  *   -ECONNREFUSED    nobody listens there; other errno values as connect(2)
  *   WEIR_EPEERTIMEOUT  no connection within connect_timeout_ms
  *   -ECONNRESET, -EPIPE  the connection was lost

@@ -36,11 +36,12 @@ WEIR_BEGIN
     X(EJSON, 4106, INPUT, "not valid JSON")                                    \
     X(EINPUT, 4107, INPUT, "the input does not fit its type")                  \
     X(ECONFIG, 4108, CONFIG, "the configuration has faults")                   \
-    X(ENAME, 4109, CONFIG, "a host name that can't be resolved here")          \
+    X(ENAME, 4109, CONFIG, "no such host name, or none that has an address")   \
     X(EGONE, 4110, PEER, "the client has gone")                                \
     X(EWRONGUSE, 4111, BUG, "wrong use of the library")                        \
     X(ETLS, 4112, PROTOCOL, "TLS failed")                                      \
-    X(EFULL, 4113, LIMIT, "the queue is full")
+    X(EFULL, 4113, LIMIT, "the queue is full")                                 \
+    X(ENAMESERVER, 4114, PEER, "the name servers can't answer")
 
 enum {
 #define WEIR_ERROR_ENUM_(name, number, category, text) WEIR_##name = -(number),

@@ -15,7 +15,7 @@
  * writes. A stream at which nothing is going on holds no buffer.
  *
  * Addresses are "host:port" with an IPv4 address, an IPv6 address in brackets,
- * or localhost; to listen on every IPv4 address, ":port"; "unix:/run/x.sock" for
+ * localhost or, to connect to, a host name; to listen on every IPv4 address, ":port"; "unix:/run/x.sock" for
  * a unix socket, and "unix:@name" for one without a file. */
 #ifndef WEIR_STREAM_H
 #define WEIR_STREAM_H
@@ -38,12 +38,13 @@ typedef struct weir_listener weir_listener;
  * one stays in the call until the kernel has taken the bytes. */
 #define WEIR_STREAM_COPY_BYTES 4096
 
-/* Connect to an address.
+/* Connect to an address, or to a host by its name: of its addresses, the first that
+ * answers (RFC 8305).
  *
  * Checkpoint: always.
  * Returns:    0 with the stream in *ret_stream, or
  *   -EINVAL       not an address
- *   WEIR_ENAME    a host name: only addresses and localhost can be connected to
+ *   what weir_resolve() returns for a name
  *   -ECONNREFUSED nobody listens there; other errno values as connect(2)
  *   WEIR_EPEERTIMEOUT  the kernel gave up waiting for the peer
  *   -EMFILE       no descriptor is free (or -ENFILE)

@@ -6,6 +6,7 @@
 #include <weir/block.h>
 #include <weir/chan.h>
 #include <weir/client.h>
+#include <weir/dns.h>
 #include <weir/error.h>
 #include <weir/exchange.h>
 #include <weir/export.h>

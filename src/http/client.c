@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 #include "http/names.h"
+#include "net/dns.h"
 
 #define CLIENT_CONNECTIONS 256
 #define CLIENT_WAITING 4096
@@ -223,15 +224,19 @@ static int origin_new(const weir_client *client, const struct url *url, weir_str
                       struct client_origin **ret_origin)
 {
     struct client_origin *origin;
-    struct addr addr;
+    struct addr addr = { 0 };
     bool is_unix = addr_text_is_unix(url->host);
-    int rc;
+    bool named = !is_unix && !addr_from_literal(url->host, url->port, &addr);
+    int rc = 0;
 
     if (is_unix && !client->opts.unix_sockets)
         return weir_fail(-EPROTONOSUPPORT,
                          "client \"%s\" calls no unix sockets: make one with .unix_sockets",
                          client->name);
-    rc = is_unix ? addr_parse(url->host, &addr) : addr_from_host(url->host, url->port, &addr);
+    if (is_unix)
+        rc = addr_parse(url->host, &addr);
+    else if (named)
+        rc = dns_check_name(url->host);
     if (rc < 0)
         return rc;
     origin = base_calloc(1, sizeof(*origin) + key.len + 1);
@@ -241,6 +246,9 @@ static int origin_new(const weir_client *client, const struct url *url, weir_str
     origin->addr = addr;
     origin->key_len = key.len;
     memcpy(origin->key, key.ptr, key.len);
+    origin->host = weir_str_from(is_unix ? NULL : origin->key, is_unix ? 0 : url->host.len);
+    origin->port = url->port;
+    origin->named = named;
     rc = origin_pool(client, origin);
     if (rc < 0) {
         base_free(origin);

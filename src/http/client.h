@@ -27,7 +27,10 @@
 /* A host and port, and the pool for it. */
 struct client_origin {
     uint64_t hash;
-    struct addr addr;
+    struct addr addr;  /* of a unix socket */
+    weir_str host;     /* an address or a name; absent for a unix socket */
+    uint16_t port;
+    bool named;        /* host is a name: its addresses may change */
     weir_pool *pool;
     size_t key_len;
     char key[]; /* "host:port", in small letters; or "unix:path" */
@@ -59,6 +62,8 @@ int client_origin_get(weir_client *client, const struct url *url,
 struct client_conn {
     weir_pool_item item;
     struct io_file file;
+    const struct client_origin *origin;
+    struct addr addr; /* that it is connected to */
 };
 
 /* Connect; a checkpoint. */

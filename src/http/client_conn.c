@@ -1,11 +1,16 @@
 /* A client's connection: a descriptor in a pool. It holds no buffer; what is
  * received belongs to the call that it serves.
  *
+ * One to a host that was looked up is of no use any more once the host's name
+ * stands for other addresses: so a service that moves takes its callers with it.
+ *
  * Its only state is whose it is: the pool's (idle) or a call's. An operation is
  * only ever under way while it is a call's, and the call awaits it, so a
  * connection can be closed whenever its owner says so. */
 #include "base/alloc.h"
 #include "http/client.h"
+#include "net/connect.h"
+#include "net/dns.h"
 #include "net/tcp.h"
 
 static struct client_conn *conn_new(void)
@@ -33,8 +38,19 @@ void client_conn_close_item(weir_pool_item *item)
 bool client_conn_dead(weir_pool_item *item)
 {
     struct loop *loop = loop_self();
+    struct client_conn *conn = container_of(item, struct client_conn, item);
 
-    return loop_io(loop)->is_dead(loop, &container_of(item, struct client_conn, item)->file);
+    return loop_io(loop)->is_dead(loop, &conn->file) ||
+           (conn->origin->named && !dns_lists(conn->origin->host, &conn->addr));
+}
+
+static int conn_connect(struct client_conn *conn)
+{
+    const struct client_origin *origin = conn->origin;
+
+    if (origin->host.ptr)
+        return connect_host(&conn->file, origin->host, origin->port, &conn->addr);
+    return tcp_connect(&conn->file, addr_sockaddr(&origin->addr), origin->addr.len);
 }
 
 int client_conn_open(const struct client_origin *origin, uint32_t timeout_ms,
@@ -45,8 +61,9 @@ int client_conn_open(const struct client_origin *origin, uint32_t timeout_ms,
 
     if (!conn)
         return rc;
+    conn->origin = origin;
     WEIR_SCOPE(s, .timeout_ms = timeout_ms, .name = "connect") {
-        rc = tcp_connect(&conn->file, addr_sockaddr(&origin->addr), origin->addr.len);
+        rc = conn_connect(conn);
         if (rc == -ETIMEDOUT && weir_timed_out(s))
             rc = weir_fail(WEIR_EPEERTIMEOUT, "no connection to %s within %u ms", origin->key,
                            timeout_ms);

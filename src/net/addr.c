@@ -48,24 +48,30 @@ static bool looks_numeric(weir_str host)
     return true;
 }
 
-int addr_from_host(weir_str host, uint16_t port, struct addr *ret_addr)
+bool addr_from_literal(weir_str host, uint16_t port, struct addr *ret_addr)
 {
     char text[INET6_ADDRSTRLEN];
     weir_str inner = host;
     bool v6;
 
+    if (weir_str_eq_nocase(host, WEIR_S("localhost")))
+        return set_v4(ret_addr, "127.0.0.1", port) == 0;
     if (inner.len >= 2 && inner.ptr[0] == '[' && inner.ptr[inner.len - 1] == ']')
         inner = weir_str_from(inner.ptr + 1, inner.len - 2);
     v6 = inner.len > 0 && memchr(inner.ptr, ':', inner.len) != NULL;
-    if (weir_str_eq_nocase(host, WEIR_S("localhost")))
-        return set_v4(ret_addr, "127.0.0.1", port);
-    if (inner.len > 0 && inner.len < sizeof(text) && (v6 || inner.len == host.len)) {
-        memcpy(text, inner.ptr, inner.len);
-        text[inner.len] = '\0';
-        if ((v6 ? set_v6(ret_addr, text, port) : set_v4(ret_addr, text, port)) == 0)
-            return 0;
-    }
-    if (inner.len == 0 || v6 || inner.len != host.len || looks_numeric(host))
+    if (inner.len == 0 || inner.len >= sizeof(text) || (!v6 && inner.len != host.len))
+        return false;
+    memcpy(text, inner.ptr, inner.len);
+    text[inner.len] = '\0';
+    return (v6 ? set_v6(ret_addr, text, port) : set_v4(ret_addr, text, port)) == 0;
+}
+
+int addr_from_host(weir_str host, uint16_t port, struct addr *ret_addr)
+{
+    if (addr_from_literal(host, port, ret_addr))
+        return 0;
+    if (host.len == 0 || host.ptr[0] == '[' || memchr(host.ptr, ':', host.len) ||
+        looks_numeric(host))
         return weir_fail(-EINVAL, "\"%.*s\" is no IP address: write 127.0.0.1 or [::1]",
                          WEIR_ARG(host));
     return weir_fail(WEIR_ENAME,

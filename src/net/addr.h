@@ -37,6 +37,9 @@ static inline bool addr_text_is_unix(weir_str text)
  * and may be empty. */
 int addr_split(weir_str text, weir_str *ret_host, uint16_t *ret_port);
 
+/* Is the host an IP address, or localhost? Then *ret_addr is set. */
+bool addr_from_literal(weir_str host, uint16_t port, struct addr *ret_addr);
+
 /* The same for a host and a port that are apart: what a URL gives. An IPv6
  * literal may keep its brackets. */
 int addr_from_host(weir_str host, uint16_t port, struct addr *ret_addr);

@@ -9,6 +9,7 @@
  * `out` has ended, or for a second. */
 #include "base/alloc.h"
 #include "net/addr.h"
+#include "net/connect.h"
 #include "net/stream.h"
 #include "net/tcp.h"
 
@@ -330,21 +331,36 @@ int stream_tcp_adopt(int fd, weir_stream **ret_stream)
     return 0;
 }
 
+static int tcp_connect_text(struct tcp_stream *self, weir_str text)
+{
+    struct addr addr;
+    uint16_t port;
+    weir_str host;
+    int rc;
+
+    if (addr_text_is_unix(text)) {
+        rc = addr_parse(text, &addr);
+        return rc < 0 ? rc : tcp_connect(&self->file, addr_sockaddr(&addr), addr.len);
+    }
+    rc = addr_split(text, &host, &port);
+    if (rc < 0)
+        return rc;
+    if (host.len == 0)
+        host = WEIR_S("localhost");
+    return connect_host(&self->file, host, port, &addr);
+}
+
 int weir_stream_connect(const char *address, weir_stream **ret_stream)
 {
     struct tcp_stream *self;
-    struct addr addr;
     int rc = rt_check();
 
-    if (rc < 0)
-        return rc;
-    rc = addr_parse(weir_str_c(address), &addr);
     if (rc < 0)
         return rc;
     self = tcp_new();
     if (!self)
         return -ENOMEM;
-    rc = tcp_connect(&self->file, addr_sockaddr(&addr), addr.len);
+    rc = tcp_connect_text(self, weir_str_c(address));
     if (rc < 0) {
         base_free(self);
         return weir_wrap(rc, "connecting to %s", address);

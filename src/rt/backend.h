@@ -142,6 +142,11 @@ struct io_ops {
     /* A random number; the simulator's comes from its seed. */
     uint64_t (*random)(struct loop *loop);
 
+    /* Host names, for a backend that answers for them itself (see name.h); NULL: the
+     * name servers do. resolve_end drops the loop's questions. */
+    void (*resolve)(struct loop *loop, struct name_query *query);
+    void (*resolve_end)(struct loop *loop);
+
     /* Blocking calls, for a backend that runs them itself; NULL: the pool of
      * threads does. block: 0 or -EBUSY, and later one message to the loop, or what
      * block_report() does; block_give_up as threads_give_up(). */

@@ -44,6 +44,7 @@ uint64_t loop_random(struct loop *loop);
  * layer's done function is called when the loop ends. Keys are fixed: */
 enum loop_local {
     LOOP_LOCAL_NET,
+    LOOP_LOCAL_DNS,
     LOOP_LOCAL_HTTP_SERVER,
     LOOP_LOCAL_HTTP_CLIENT,
     LOOP_LOCAL_WEB,

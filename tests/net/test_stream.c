@@ -376,7 +376,7 @@ TASK_TEST(a_reset_is_told_and_repeated)
     return 0;
 }
 
-TASK_TEST(connecting_to_nobody_or_to_a_name_says_so)
+TASK_TEST(connecting_to_nobody_or_to_no_name_says_so)
 {
     weir_stream *s = NULL;
     char text[256];
@@ -385,7 +385,7 @@ TASK_TEST(connecting_to_nobody_or_to_a_name_says_so)
     CHECK_INT(weir_stream_connect(address_of(peer_dead_port()), &s), -ECONNREFUSED);
     weir_error_print(text, sizeof(text));
     CHECK(strstr(text, "connecting to 127.0.0.1:"));
-    CHECK_INT(weir_stream_connect("example.org:80", &s), WEIR_ENAME);
+    CHECK_INT(weir_stream_connect("no name:80", &s), -EINVAL);
     CHECK_INT(weir_stream_connect("127.0.0.1", &s), -EINVAL);
     CHECK_INT(weir_stream_connect("127.0.0.1:99999", &s), -EINVAL);
     CHECK(s == NULL);
@@ -594,7 +594,7 @@ int main(void)
         cmocka_unit_test(a_cancel_ends_a_read_and_a_second_reader_is_refused),
         cmocka_unit_test(a_closed_peer_gives_the_end_to_readers_and_an_error_to_writers),
         cmocka_unit_test(a_reset_is_told_and_repeated),
-        cmocka_unit_test(connecting_to_nobody_or_to_a_name_says_so),
+        cmocka_unit_test(connecting_to_nobody_or_to_no_name_says_so),
         cmocka_unit_test(what_was_written_is_sent_behind_the_close),
         cmocka_unit_test(the_end_of_the_runtime_ends_what_is_still_being_sent),
         cmocka_unit_test(a_stop_ends_accept_as_a_source_ends),

@@ -1,8 +1,10 @@
-/* One set of scenarios, equal traces: each runs on epoll, with real sockets and
- * real time, and on the simulator under several seeds, delays and buffers. */
+/* One set of scenarios, equal traces: each runs on epoll and on io_uring (where it
+ * can be used), with real sockets and real time, and on the simulator under several
+ * seeds, delays and buffers. */
 #include "support/in_task.h"
 
 #include "base/budget.h"
+#include "rt/backend_choice.h"
 #include "rt/sim.h"
 #include "sim/scenarios.h"
 
@@ -48,15 +50,31 @@ static void run_simulated(const struct scenario *scenario, uint64_t seed, const 
     sim_free(sim);
 }
 
+static void run_uring(const struct scenario *scenario, const char *wanted)
+{
+    const struct io_ops *ops;
+    const char *got;
+
+    if (backend_choose(WEIR_BACKEND_IO_URING, &ops) < 0)
+        return; /* not built in, or the kernel refuses: test_backend says so */
+    assert_int_equal(
+        weir_run(scenario->run, NULL, .loops = 1, .backend = WEIR_BACKEND_IO_URING), 0);
+    got = said();
+    if (strcmp(got, wanted) != 0)
+        fail_msg("%s: on epoll\n%sbut on io_uring\n%s", scenario->name, wanted, got);
+}
+
 static void traces_are_equal(void **state)
 {
     const struct scenario *scenario = *state;
     uint64_t used = budget_used();
     char *wanted;
 
-    assert_int_equal(weir_run(scenario->run, NULL, .loops = 1), 0);
+    assert_int_equal(
+        weir_run(scenario->run, NULL, .loops = 1, .backend = WEIR_BACKEND_EPOLL), 0);
     wanted = strdup(said());
     assert_true(*wanted != '\0');
+    run_uring(scenario, wanted);
     if (getenv("WEIR_TEST_SHOW"))
         printf("%s", wanted);
     for (uint64_t seed = 0; seed < SEEDS; seed++)

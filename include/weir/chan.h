@@ -1,4 +1,4 @@
-/* Bounded channels between tasks of one loop, and select.
+/* Bounded channels between tasks, and select.
  *
  * A channel's type carries the type of its items, so that a wrong one is a
  * compile error:
@@ -15,7 +15,15 @@
  * Items are copied in and out. A capacity of 0 is a rendezvous: a send waits
  * until its item has been taken. A closed channel still gives what is in it,
  * then 0 to receivers; senders get WEIR_ECLOSED. What goes through a channel
- * owns what it points to; .drop is called for items left in it at its end. */
+ * owns what it points to; .drop is called for items left in it at its end.
+ *
+ * A channel belongs to the loop that made it. With .shared = true tasks of every
+ * loop use it alike: it is made by any, and freed by any that knows that no other
+ * is in a call with it. (A call that others have seen the effect of is over: who
+ * received the last item may free the channel.)
+ *
+ * With .oneshot = true it takes one item and closes itself: its receiver gets the
+ * item, then 0. */
 #ifndef WEIR_CHAN_H
 #define WEIR_CHAN_H
 
@@ -42,6 +50,8 @@ typedef struct weir_chan_opts {
     const char *name;        /* for logs and metrics */
     uint32_t capacity;       /* items; 0 or unset: rendezvous */
     bool source;             /* receivers see its end when their scope is stopped */
+    bool shared;             /* for tasks of every loop */
+    bool oneshot;            /* a capacity of 1, and closed by the first item */
     void (*drop)(void *item); /* for each item left in it when it is freed */
 } weir_chan_opts;
 
@@ -61,16 +71,41 @@ typedef struct weir_chan_opts {
 #define weir_try_recv(c, ...) \
     weir_chan_try_recv((c).chan, WEIR_ITEM_(c, __VA_ARGS__), sizeof(*(__VA_ARGS__)))
 #define weir_close(c) weir_chan_close((c).chan)
+
+/* Room in a channel that is kept for one item of type T (C only). */
+#define WEIR_PERMIT(T)                                                         \
+    struct {                                                                   \
+        weir_chan *reserved;                                                   \
+        T *item[0];                                                            \
+    }
+
+/* Wait for room first, make the item then:
+ *
+ *     WEIR_PERMIT(struct update) permit;
+ *     rc = weir_reserve(updates, &permit);
+ *     if (rc == 0)
+ *         weir_send_reserved(permit, &update);
+ *
+ * A permit is used up by weir_send_reserved() or weir_unreserve(), by one of them
+ * and once. */
+#define weir_reserve(c, ret_permit)                                            \
+    weir_chan_reserve(((void)sizeof((c).item[0] == (ret_permit)->item[0]),     \
+                       (ret_permit)->reserved = (c).chan))
+#define weir_send_reserved(permit, ...)                                        \
+    weir_chan_send_reserved((permit).reserved, WEIR_ITEM_(permit, __VA_ARGS__), \
+                            sizeof(*(__VA_ARGS__)))
+#define weir_unreserve(permit) weir_chan_unreserve((permit).reserved)
+
 #define weir_chan_free(c) weir_chan_destroy((c).chan)
 
-/* Make a channel on the current loop.
+/* Make a channel: for the current loop, or with .shared for all.
  *
  * Checkpoint: never.
  * Returns:    0, or
  *   -ENOMEM         no memory
  *   WEIR_EBUDGET    its queue would pass the byte budget
  * Ownership:  the caller frees *ret_chan with weir_chan_free().
- * Thread:     a task; the channel belongs to its loop.
+ * Thread:     a task; the channel belongs to its loop, unless it is shared.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 3)
 int weir_chan_new_opt(weir_chan **ret_chan, size_t item_size, const weir_chan_opts *opts);
@@ -80,7 +115,7 @@ int weir_chan_new_opt(weir_chan **ret_chan, size_t item_size, const weir_chan_op
  * Checkpoint: never.
  * Returns:    nothing.
  * Ownership:  .drop gets each item left; NULL is fine.
- * Thread:     the channel's loop.
+ * Thread:     the channel's loop; any loop when it is shared.
  * Since:      0.1 */
 WEIR_API void weir_chan_destroy(weir_chan *chan);
 
@@ -90,7 +125,7 @@ WEIR_API void weir_chan_destroy(weir_chan *chan);
  * Checkpoint: never.
  * Returns:    nothing.
  * Ownership:  takes nothing.
- * Thread:     the channel's loop.
+ * Thread:     the channel's loop; any loop when it is shared.
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) void weir_chan_close(weir_chan *chan);
 
@@ -103,7 +138,7 @@ WEIR_API WEIR_NONNULL(1) void weir_chan_close(weir_chan *chan);
  *   -ECANCELED      the scope was cancelled; the item stays the caller's
  *   -EINVAL         item_size is not the channel's
  * Ownership:  the item is copied; what it points to goes with it.
- * Thread:     a task of the channel's loop.
+ * Thread:     a task of the channel's loop; of any loop when it is shared.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
 int weir_chan_send(weir_chan *chan, const void *item, size_t item_size);
@@ -117,7 +152,7 @@ int weir_chan_send(weir_chan *chan, const void *item, size_t item_size);
  *   -ECANCELED      the scope was cancelled
  *   -EINVAL         item_size is not the channel's
  * Ownership:  what the item points to is the caller's from here on.
- * Thread:     a task of the channel's loop.
+ * Thread:     a task of the channel's loop; of any loop when it is shared.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
 int weir_chan_recv(weir_chan *chan, void *ret_item, size_t item_size);
@@ -130,7 +165,7 @@ int weir_chan_recv(weir_chan *chan, void *ret_item, size_t item_size);
  *   WEIR_ECLOSED    the channel is closed
  *   -EINVAL         item_size is not the channel's
  * Ownership:  as weir_chan_send().
- * Thread:     the channel's loop.
+ * Thread:     the channel's loop; any loop when it is shared.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
 int weir_chan_try_send(weir_chan *chan, const void *item, size_t item_size);
@@ -142,17 +177,52 @@ int weir_chan_try_send(weir_chan *chan, const void *item, size_t item_size);
  *   -EAGAIN         the channel is empty
  *   -EINVAL         item_size is not the channel's
  * Ownership:  as weir_chan_recv().
- * Thread:     the channel's loop.
+ * Thread:     the channel's loop; any loop when it is shared.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
 int weir_chan_try_recv(weir_chan *chan, void *ret_item, size_t item_size);
+
+/* Wait until there is room for an item, and keep it: until it is used or given
+ * back, nobody else can fill it. Permits given before a close can be used after it;
+ * receivers see the end when the last is gone.
+ *
+ * Checkpoint: always.
+ * Returns:    0 with room that is kept, or
+ *   WEIR_ECLOSED    the channel is closed
+ *   -ETIMEDOUT      the deadline passed
+ *   -ECANCELED      the scope was cancelled
+ *   -EINVAL         it is a rendezvous: it has no room
+ * Ownership:  the caller uses the room once: weir_chan_send_reserved() or
+ *             weir_chan_unreserve().
+ * Thread:     a task of the channel's loop; of any loop when it is shared.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_chan_reserve(weir_chan *chan);
+
+/* Send an item into room that is kept. It never fails and never waits.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  the item is copied; what it points to goes with it.
+ * Thread:     the channel's loop; any loop when it is shared.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1, 2)
+void weir_chan_send_reserved(weir_chan *chan, const void *item, size_t item_size);
+
+/* Give back room that is kept: it goes to the next who waits for it.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  the room is the channel's again.
+ * Thread:     the channel's loop; any loop when it is shared.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1) void weir_chan_unreserve(weir_chan *chan);
 
 /* How many items are in the channel now.
  *
  * Checkpoint: never.
  * Returns:    the number of items.
  * Ownership:  takes nothing.
- * Thread:     the channel's loop.
+ * Thread:     the channel's loop; any loop when it is shared.
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) uint32_t weir_chan_depth(const weir_chan *chan);
 
@@ -163,7 +233,9 @@ typedef enum weir_arm_kind {
     WEIR_ARM_RECV,
     WEIR_ARM_TIMER,
     WEIR_ARM_DONE,
-    WEIR_ARM_STOP
+    WEIR_ARM_STOP,
+    WEIR_ARM_FD,
+    WEIR_ARM_OTHERWISE
 } weir_arm_kind;
 
 /* One thing a select waits for; made by the macros below. */
@@ -174,6 +246,8 @@ typedef struct weir_arm {
     size_t item_size;
     uint32_t ms;
     weir_task task;
+    int fd;
+    short events;
 } weir_arm;
 
 #define WEIR_SEND(c, ...)                                                      \
@@ -188,6 +262,13 @@ typedef struct weir_arm {
 #define WEIR_DONE(handle) { .kind = WEIR_ARM_DONE, .task = (handle) }
 /* Ready when the task is asked to drain. */
 #define WEIR_STOP { .kind = WEIR_ARM_STOP }
+/* Ready when the descriptor is, as with weir_wait_fd(): the result is what holds. */
+#define WEIR_WAIT_FD(descriptor, poll_events)                                  \
+    { .kind = WEIR_ARM_FD, .fd = (descriptor), .events = (poll_events) }
+#define WEIR_READABLE(descriptor) WEIR_WAIT_FD(descriptor, 1)  /* POLLIN */
+#define WEIR_WRITABLE(descriptor) WEIR_WAIT_FD(descriptor, 4)  /* POLLOUT */
+/* Taken when no other arm is ready: the select does not wait. */
+#define WEIR_OTHERWISE { .kind = WEIR_ARM_OTHERWISE }
 
 /* Which arm it was, and what that operation would have returned by itself. */
 typedef struct weir_pick {
@@ -195,9 +276,12 @@ typedef struct weir_pick {
     int rc;
 } weir_pick;
 
-#define weir_select(...)                                                       \
-    weir_select_arms((weir_arm[]){ __VA_ARGS__ },                              \
-                     sizeof((weir_arm[]){ __VA_ARGS__ }) / sizeof(weir_arm))
+#define WEIR_ARMS_(...) \
+    (weir_arm[]){ __VA_ARGS__ }, sizeof((weir_arm[]){ __VA_ARGS__ }) / sizeof(weir_arm)
+/* Of arms that are ready, one that is drawn: none starves. */
+#define weir_select(...) weir_select_arms(WEIR_ARMS_(__VA_ARGS__))
+/* Of arms that are ready, the first as written: for what comes before the rest. */
+#define weir_select_in_order(...) weir_select_arms_in_order(WEIR_ARMS_(__VA_ARGS__))
 
 /* Wait for the first of several things. Exactly one arm commits. Arms that are
  * ready on entry are chosen in turn, so that none starves. A cancel seen on
@@ -206,14 +290,25 @@ typedef struct weir_pick {
  *
  * Checkpoint: always.
  * Returns:    the arm and its result (for a task's end, the task's result, or
- *   -ESRCH for a stale handle); arm -1 with
+ *   -ESRCH for a stale handle; for a descriptor, what weir_wait_fd() returns; 0
+ *   for a timer, a stop and WEIR_OTHERWISE); arm -1 with
  *   -ETIMEDOUT      the deadline passed
  *   -ECANCELED      the scope was cancelled
  *   -EINVAL         no arm, over 16 arms, or an item of the wrong size
  * Ownership:  items as with send and receive, for the arm that committed only.
- * Thread:     a task of the channels' loop.
+ * Thread:     a task of the channels' loop; shared ones go with any.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) weir_pick weir_select_arms(weir_arm *arms, size_t count);
+
+/* The same, but of arms that are ready on entry the first is taken.
+ *
+ * Checkpoint: always.
+ * Returns:    as weir_select_arms().
+ * Ownership:  as weir_select_arms().
+ * Thread:     as weir_select_arms().
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1)
+weir_pick weir_select_arms_in_order(weir_arm *arms, size_t count);
 
 WEIR_END
 

@@ -1,13 +1,15 @@
-/* Channels: see weir/chan.h.
+/* Channels of one loop: see weir/chan.h. (Those of all loops: chan_shared.c.)
  *
  * Items move in one of three ways: through the ring; straight to a receiver that
  * waits (then the ring is empty); straight from a sender that waits (then the
  * ring is full, and its item takes the place that a receive has freed). A
- * rendezvous channel has no ring, only the last two.
+ * rendezvous channel has no ring, only the last two. Room that is kept for someone
+ * (reserved) counts as full.
  *
  * Invariants: receivers wait only while the ring is empty and no sender waits;
- * senders only while the ring is full; nobody waits at a closed channel. A
- * chan_wait whose wait is woken (by another arm, or a cancel) is passed over. */
+ * senders only while there is no room that is not kept; nobody waits at a closed
+ * channel, but receivers while room is kept. A chan_wait whose task is woken (by
+ * another arm, or a cancel) is passed over. */
 #include "rt/chan.h"
 
 static inline void item_copy(void *to, const void *from, size_t bytes)
@@ -18,7 +20,7 @@ static inline void item_copy(void *to, const void *from, size_t bytes)
         memcpy(to, from, bytes);
 }
 
-/* The longest waiting at this end that is still to be served. */
+/* The longest waiting at this end that is still to be served; the caller's to serve. */
 static struct chan_wait *chan_waiting(struct node *end)
 {
     struct node *n;
@@ -26,7 +28,7 @@ static struct chan_wait *chan_waiting(struct node *end)
     while ((n = list_pop(end)) != NULL) {
         struct chan_wait *waiting = container_of(n, struct chan_wait, link);
 
-        if (!waiting->wait->woken)
+        if (waiting->parked ? parked_claim(waiting->parked) : !waiting->wait->woken)
             return waiting;
     }
     return NULL;
@@ -34,8 +36,8 @@ static struct chan_wait *chan_waiting(struct node *end)
 
 static void chan_serve(struct chan_wait *waiting, int rc)
 {
-    if (waiting->ret_arm)
-        *waiting->ret_arm = waiting->arm;
+    if (waiting->parked)
+        waiting->parked->arm = waiting->arm;
     wait_wake(waiting->wait, rc);
 }
 
@@ -49,23 +51,61 @@ static void ring_push(weir_chan *chan, const void *item)
     chan->count++;
 }
 
-int chan_send_now(weir_chan *chan, const void *item)
+/* Into the ring, which has room, or to a receiver that waits. */
+static bool chan_pass_to_receiver(weir_chan *chan, const void *item)
 {
     struct chan_wait *receiver;
 
-    chan_check_loop(chan);
-    if (unlikely(chan->closed))
+    if (likely(list_empty(&chan->receivers)) || !(receiver = chan_waiting(&chan->receivers)))
+        return false;
+    item_copy(receiver->item, item, chan->item_bytes);
+    chan_serve(receiver, 1);
+    return true;
+}
+
+/* One-shot, closed, or with room that is kept. */
+static int chan_send_special(weir_chan *chan, const void *item)
+{
+    if (chan->state & CHAN_CLOSED)
         return WEIR_ECLOSED;
-    if (unlikely(!list_empty(&chan->receivers)) &&
-        (receiver = chan_waiting(&chan->receivers)) != NULL) {
-        item_copy(receiver->item, item, chan->item_bytes);
-        chan_serve(receiver, 1);
-        return 1;
+    if (!chan_pass_to_receiver(chan, item)) {
+        if (chan->count + chan->reserved == chan->capacity)
+            return -EAGAIN;
+        ring_push(chan, item);
     }
+    if (chan->state & CHAN_ONESHOT)
+        weir_chan_close(chan);
+    return 1;
+}
+
+int chan_send_now(weir_chan *chan, const void *item)
+{
+    chan_check_loop(chan);
+    if (unlikely(chan->state != 0))
+        return chan_send_special(chan, item);
+    if (chan_pass_to_receiver(chan, item))
+        return 1;
     if (chan->count == chan->capacity)
         return -EAGAIN;
     ring_push(chan, item);
     return 1;
+}
+
+/* There is room: it goes to the first who waits for it. */
+static void chan_take_in(weir_chan *chan)
+{
+    struct chan_wait *sender = chan_waiting(&chan->senders);
+
+    if (!sender)
+        return;
+    if (sender->item) {
+        ring_push(chan, sender->item);
+        chan_serve(sender, 1);
+        return;
+    }
+    chan->reserved++;
+    chan->state |= CHAN_RESERVED;
+    chan_serve(sender, 0);
 }
 
 int chan_recv_now(weir_chan *chan, void *ret_item)
@@ -78,20 +118,16 @@ int chan_recv_now(weir_chan *chan, void *ret_item)
         chan->count--;
         if (++chan->first == chan->capacity)
             chan->first = 0;
-        if (unlikely(!list_empty(&chan->senders)) &&
-            (sender = chan_waiting(&chan->senders)) != NULL) {
-            ring_push(chan, sender->item);
-            chan_serve(sender, 1);
-        }
+        if (unlikely(!list_empty(&chan->senders)))
+            chan_take_in(chan);
         return 1;
     }
-    sender = chan_waiting(&chan->senders);
-    if (sender) {
+    if (chan->capacity == 0 && (sender = chan_waiting(&chan->senders)) != NULL) {
         item_copy(ret_item, sender->item, chan->item_bytes);
         chan_serve(sender, 1);
         return 1;
     }
-    return chan->closed ? 0 : -EAGAIN;
+    return (chan->state & (CHAN_CLOSED | CHAN_RESERVED)) == CHAN_CLOSED ? 0 : -EAGAIN;
 }
 
 /* ---- waiting ---------------------------------------------------------------- */
@@ -129,6 +165,8 @@ int weir_chan_send(weir_chan *chan, const void *item, size_t item_size)
     rc = rt_check();
     if (unlikely(rc < 0))
         return rc;
+    if (unlikely(chan->shared))
+        return shared_send(chan, item);
     rc = chan_send_now(chan, item);
     if (rc == -EAGAIN)
         return chan_park(chan, &chan->senders, (void *)item, "send to a channel", false);
@@ -145,6 +183,8 @@ int weir_chan_recv(weir_chan *chan, void *ret_item, size_t item_size)
     rc = rt_check();
     if (unlikely(rc < 0))
         return rc;
+    if (unlikely(chan->shared))
+        return shared_recv(chan, ret_item);
     rc = chan_recv_now(chan, ret_item);
     if (rc == -EAGAIN) {
         if (chan->source && weir_stopping())
@@ -157,40 +197,149 @@ int weir_chan_recv(weir_chan *chan, void *ret_item, size_t item_size)
 
 int weir_chan_try_send(weir_chan *chan, const void *item, size_t item_size)
 {
-    return item_size == chan->item_bytes ? chan_send_now(chan, item) : -EINVAL;
+    if (item_size != chan->item_bytes)
+        return -EINVAL;
+    return chan->shared ? shared_send_now(chan, item) : chan_send_now(chan, item);
 }
 
 int weir_chan_try_recv(weir_chan *chan, void *ret_item, size_t item_size)
 {
-    return item_size == chan->item_bytes ? chan_recv_now(chan, ret_item) : -EINVAL;
+    if (item_size != chan->item_bytes)
+        return -EINVAL;
+    return chan->shared ? shared_recv_now(chan, ret_item) : chan_recv_now(chan, ret_item);
 }
 
 uint32_t weir_chan_depth(const weir_chan *chan)
 {
-    return chan->count;
+    return chan->shared ? shared_depth(chan) : chan->count;
+}
+
+/* ---- room that is kept -------------------------------------------------------- */
+
+int weir_chan_reserve(weir_chan *chan)
+{
+    int rc = rt_check();
+
+    if (rc < 0)
+        return rc;
+    if (chan->capacity == 0)
+        return weir_fail(-EINVAL, "a rendezvous channel has no room to keep: give \"%s\" a capacity",
+                         chan->name ? chan->name : "");
+    if (chan->shared)
+        return shared_reserve(chan);
+    chan_check_loop(chan);
+    if (chan->state & CHAN_CLOSED) {
+        rc = WEIR_ECLOSED;
+    } else if (chan->count + chan->reserved < chan->capacity) {
+        chan->reserved++;
+        chan->state |= CHAN_RESERVED;
+    } else {
+        return chan_park(chan, &chan->senders, NULL, "room in a channel", false);
+    }
+    rt_spend();
+    return rc;
+}
+
+static bool chan_reserved(const weir_chan *chan)
+{
+    if (chan->reserved == 0)
+        rt_wrong_use("channel \"%s\" keeps no room: its permit was used or given back before",
+                     chan->name ? chan->name : "");
+    return chan->reserved > 0;
+}
+
+static void chan_end_receivers(weir_chan *chan)
+{
+    struct chan_wait *waiting;
+
+    while ((waiting = chan_waiting(&chan->receivers)) != NULL)
+        chan_serve(waiting, 0);
+}
+
+/* One permit less. A closed channel ends with its last. */
+static void chan_permit_over(weir_chan *chan)
+{
+    if (--chan->reserved == 0)
+        chan->state &= (uint8_t)~CHAN_RESERVED;
+    if ((chan->state & (CHAN_CLOSED | CHAN_RESERVED)) == CHAN_CLOSED && chan->count == 0)
+        chan_end_receivers(chan);
+}
+
+void weir_chan_send_reserved(weir_chan *chan, const void *item, size_t item_size)
+{
+    if (item_size != chan->item_bytes) {
+        rt_wrong_use("an item of %zu bytes is sent to a channel of %zu", item_size,
+                     chan->item_bytes);
+        return;
+    }
+    if (chan->shared) {
+        shared_send_reserved(chan, item);
+        return;
+    }
+    chan_check_loop(chan);
+    if (!chan_reserved(chan))
+        return;
+    if (!chan_pass_to_receiver(chan, item))
+        ring_push(chan, item);
+    if (chan->state & CHAN_ONESHOT)
+        weir_chan_close(chan);
+    chan_permit_over(chan);
+    if (chan->count + chan->reserved < chan->capacity)
+        chan_take_in(chan);
+}
+
+void weir_chan_unreserve(weir_chan *chan)
+{
+    if (chan->shared) {
+        shared_unreserve(chan);
+        return;
+    }
+    chan_check_loop(chan);
+    if (!chan_reserved(chan))
+        return;
+    chan_permit_over(chan);
+    chan_take_in(chan);
 }
 
 /* ---- life ------------------------------------------------------------------- */
 
-int weir_chan_new_opt(weir_chan **ret_chan, size_t item_size, const weir_chan_opts *opts)
+static size_t chan_bytes(size_t item_size, uint32_t capacity, bool shared)
 {
-    size_t ring_bytes = (size_t)opts->capacity * item_size;
-    weir_chan *chan;
+    return shared ? shared_bytes(item_size, capacity)
+                  : sizeof(weir_chan) + (size_t)capacity * item_size;
+}
 
-    if (!budget_take(BUDGET_QUEUE, sizeof(*chan) + ring_bytes))
-        return weir_fail(WEIR_EBUDGET, "a channel of %u items of %zu bytes", opts->capacity,
-                         item_size);
-    chan = base_calloc(1, sizeof(*chan) + ring_bytes);
-    if (!chan) {
-        budget_give(BUDGET_QUEUE, sizeof(*chan) + ring_bytes);
-        return -ENOMEM;
-    }
+static weir_chan *local_new(size_t item_size, uint32_t capacity)
+{
+    weir_chan *chan = base_calloc(1, chan_bytes(item_size, capacity, false));
+
+    if (!chan)
+        return NULL;
     chan->loop = loop_current;
     list_init(&chan->senders);
     list_init(&chan->receivers);
-    chan->capacity = opts->capacity;
-    chan->item_bytes = item_size;
+    chan->capacity = capacity;
     chan->items = (char *)(chan + 1);
+    return chan;
+}
+
+int weir_chan_new_opt(weir_chan **ret_chan, size_t item_size, const weir_chan_opts *opts)
+{
+    uint32_t capacity = opts->oneshot ? 1 : opts->capacity;
+    size_t bytes = chan_bytes(item_size, capacity, opts->shared);
+    weir_chan *chan;
+
+    if (!budget_take(BUDGET_QUEUE, bytes))
+        return weir_fail(WEIR_EBUDGET, "a channel of %u items of %zu bytes", capacity, item_size);
+    chan = opts->shared ? shared_new(item_size, capacity, opts->oneshot)
+                        : local_new(item_size, capacity);
+    if (!chan) {
+        budget_give(BUDGET_QUEUE, bytes);
+        return -ENOMEM;
+    }
+    chan->item_bytes = item_size;
+    chan->state = opts->oneshot ? CHAN_ONESHOT : 0;
+    chan->shared = opts->shared;
     chan->source = opts->source;
     chan->drop = opts->drop;
     chan->name = opts->name;
@@ -202,11 +351,15 @@ void weir_chan_close(weir_chan *chan)
 {
     struct chan_wait *waiting;
 
-    if (chan->closed)
+    if (chan->shared) {
+        shared_close(chan);
         return;
-    chan->closed = true;
-    while ((waiting = chan_waiting(&chan->receivers)) != NULL)
-        chan_serve(waiting, 0);
+    }
+    if (chan->state & CHAN_CLOSED)
+        return;
+    chan->state |= CHAN_CLOSED;
+    if (chan->reserved == 0)
+        chan_end_receivers(chan);
     while ((waiting = chan_waiting(&chan->senders)) != NULL)
         chan_serve(waiting, WEIR_ECLOSED);
 }
@@ -214,27 +367,42 @@ void weir_chan_close(weir_chan *chan)
 /* Does a task wait here? What another arm has woken is taken out. */
 static bool chan_has_waiting(struct node *end)
 {
-    struct chan_wait *waiting = chan_waiting(end);
+    while (!list_empty(end)) {
+        struct chan_wait *waiting = container_of(end->next, struct chan_wait, link);
 
-    if (waiting)
-        list_push_front(end, &waiting->link);
-    return waiting != NULL;
+        if (waiting->parked ? parked_is_open(waiting->parked) : !waiting->wait->woken)
+            return true;
+        list_remove(&waiting->link);
+    }
+    return false;
 }
 
-void weir_chan_destroy(weir_chan *chan)
+static void local_drop(weir_chan *chan)
 {
-    if (!chan)
-        return;
     if (chan_has_waiting(&chan->senders) || chan_has_waiting(&chan->receivers)) {
         rt_wrong_use("channel \"%s\" was freed while a task waits at it",
                      chan->name ? chan->name : "");
         weir_chan_close(chan);
+        chan_end_receivers(chan);
     }
     for (; chan->count > 0; chan->count--) {
         if (chan->drop)
             chan->drop(chan->items + chan->first * chan->item_bytes);
         chan->first = (chan->first + 1) % chan->capacity;
     }
-    budget_give(BUDGET_QUEUE, sizeof(*chan) + (size_t)chan->capacity * chan->item_bytes);
+}
+
+void weir_chan_destroy(weir_chan *chan)
+{
+    size_t bytes;
+
+    if (!chan)
+        return;
+    bytes = chan_bytes(chan->item_bytes, chan->capacity, chan->shared);
+    if (chan->shared)
+        shared_drop(chan);
+    else
+        local_drop(chan);
+    budget_give(BUDGET_QUEUE, bytes);
     base_free(chan);
 }

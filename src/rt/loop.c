@@ -11,6 +11,7 @@
  * that came between is seen. */
 #include "base/clock.h"
 #include "rt/context.h"
+#include "rt/parked.h"
 #include "rt/spread.h"
 #include "type/current.h"
 
@@ -398,6 +399,7 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
     list_init(&loop->stop_hooks);
     timer_init(&loop->grace, loop_grace_over);
     timer_init(&loop->trim, loop_trim);
+    deferred_init(&loop->wake_delayed, parked_run_delayed);
     pthread_mutex_init(&loop->submit_lock, NULL);
     loop->submit_message.run = loop_run_submissions;
     stacks_init(&loop->stacks, opts->stack_bytes);

@@ -57,9 +57,8 @@ struct context {
 /* A wait for a task's end, among the arms of a select. */
 struct done_wait {
     struct done_wait *next;
-    struct wait *wait;
+    struct parked *parked;
     int arm;
-    int *ret_arm;
 };
 
 enum task_state { TASK_QUEUED, TASK_READY, TASK_RUNNING, TASK_PARKED, TASK_AWAY, TASK_ENDED };
@@ -221,6 +220,8 @@ struct loop {
     struct timer grace;     /* between stop and cancel, at the end */
     struct node stop_hooks;
     uint32_t select_turn;   /* scatters where selects begin */
+    struct parked *delayed; /* tasks of other loops, to be woken at the end of the batch */
+    struct deferred wake_delayed;
     bool ending;            /* ends when the application's scope is empty */
     bool permute;           /* the simulator: ready tasks run in random order */
     void (*wait_hook)(struct loop *loop, struct wait *wait); /* tests: at each wait */

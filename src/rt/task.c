@@ -3,7 +3,7 @@
  * Invariants: a task is in its scope's tasks until it has ended, then, when
  * .hold asked for it, in held; otherwise it is freed at once, and its handle is
  * stale. */
-#include "rt/loop.h"
+#include "rt/parked.h"
 #include "rt/spread.h"
 
 struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *site)
@@ -76,11 +76,8 @@ static void task_end(struct task *task, int rc, struct chain *chain)
     task->rc = rc;
     if (unlikely(task->extra != NULL))
         task_end_extra(task);
-    for (struct done_wait *done = task->done_waits; done; done = done->next) {
-        if (!done->wait->woken)
-            *done->ret_arm = done->arm;
-        wait_wake(done->wait, rc);
-    }
+    for (struct done_wait *done = task->done_waits; done; done = done->next)
+        parked_serve_arm(done->parked, done->arm, rc);
     list_unlink(&task->sibling);
     if (held)
         list_push(&scope->held, &task->sibling);

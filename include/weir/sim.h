@@ -264,6 +264,41 @@ int weir_sim_part_opt(weir_sim *sim, const char *from, const char *to,
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) void weir_sim_heal(weir_sim *sim);
 
+/* How the simulated name servers speak of a name. */
+typedef enum weir_sim_name_way {
+    WEIR_SIM_FOUND,    /* it has the addresses given; or none */
+    WEIR_SIM_NXDOMAIN, /* there is no such name */
+    WEIR_SIM_SERVFAIL, /* the servers can't say */
+    WEIR_SIM_SILENT    /* nothing is heard, until the asker gives up */
+} weir_sim_name_way;
+
+typedef struct weir_sim_name_opts {
+    size_t size;           /* set by the macro */
+    const char *addresses; /* "192.0.2.1 192.0.2.2 2001:db8::1" */
+    weir_sim_name_way way;
+    uint32_t ttl_ms;       /* unset: 60,000 */
+    uint32_t latency_ms;   /* of an answer; unset: there and back over the network. When
+                              SILENT: until the asker gives up; unset: 6,000 */
+} weir_sim_name_opts;
+
+#define weir_sim_name(sim, name, ...)                                                      \
+    weir_sim_name_opt(sim, name,                                                           \
+                      &(weir_sim_name_opts){ .size = sizeof(weir_sim_name_opts), __VA_ARGS__ })
+
+/* Set what a host name means from now on. In a simulation names that were never set
+ * do not exist. May be called again for the same name, while a program runs: the
+ * address of a service moves, the name servers fail, and come back.
+ *
+ * Checkpoint: never.
+ * Returns:    0, or
+ *   -EINVAL      an address is none, or a text is too long
+ *   -ENOMEM      no memory
+ * Ownership:  the texts are copied.
+ * Thread:     that of sim, also in its tasks.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2, 3)
+int weir_sim_name_opt(weir_sim *sim, const char *name, const weir_sim_name_opts *opts);
+
 /* End all faults: from here on nothing fails by chance, links that chance has cut
  * are whole, and who holds a connection that the network has forgotten is told. For the second half of a test: what must come through now.
  *

@@ -128,6 +128,7 @@ void sim_free(struct sim *sim)
     sim_files_close(sim);
     sim_heal(sim);
     sim_links_free(sim);
+    sim_names_free(sim);
     base_free(sim->files);
     base_free(sim->loops);
     strbuf_done(&sim->trace);

@@ -507,6 +507,8 @@ const struct io_ops sim_ops = {
     .is_dead = sim_is_dead,
     .wall_ns = sim_wall,
     .random = sim_loop_random,
+    .resolve = sim_resolve,
+    .resolve_end = sim_resolve_end,
     .block = sim_block,
     .block_give_up = sim_block_give_up,
 };

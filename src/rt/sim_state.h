@@ -187,6 +187,9 @@ struct sim {
     uint32_t job_count;
     struct sim_event begin_jobs;
 
+    struct sim_name *names;     /* of the name service */
+    struct sim_lookup *lookups; /* questions under way */
+
     uint64_t waits;
     int why_code; /* the run was given up, and why */
     char why[CHAIN_LINK_BYTES];
@@ -329,8 +332,10 @@ void sim_jobs_done(struct sim *sim);
 bool sim_poll_real(struct sim *sim, int wait_ms);
 bool sim_poll_submit(struct sim_loop *own, struct io_op *op);
 
-/* sim_run.c: this loop is the thread's, at the clock's time. */
-void sim_enter(struct sim *sim, struct loop *loop);
+/* sim_name.c */
+void sim_resolve(struct loop *loop, struct name_query *query);
+void sim_resolve_end(struct loop *loop);
+void sim_names_free(struct sim *sim);
 
 /* sim_public.c */
 struct weir_sim;

@@ -43,6 +43,8 @@ FIGURES = [
     at_most(15, "switch_scheduler", "micro", "ns", "switch through the scheduler"),
     at_most(60, "spawn_run_join", "micro", "ns", "start, run and join a task, warm stack"),
     compared("go_spawn_run_join", "micro", "ns", "the same with a goroutine"),
+    compared("spawn_join_million", "micro", "ns",
+             "start 1,000,000 tasks in one scope and join them: CPU a task"),
     at_most(15, "chan_send_recv", "micro", "ns", "send and receive, loop-local, uncontended"),
     compared("go_chan_send_recv", "micro", "ns", "the same with a buffered Go channel"),
     at_most(4.6, "parked_task_bytes", "micro", "KiB",

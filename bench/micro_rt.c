@@ -18,6 +18,7 @@
 #define SWITCHES 20000000
 #define OPERATIONS 10000000
 #define SPAWNS 5000000
+#define SPAWNS_AT_ONCE 1000000
 #define PARKED 100000
 #define RING_MAX 10000
 
@@ -148,14 +149,32 @@ static int spawns(void)
     return rc;
 }
 
+/* Started in one scope, one after the other, and joined together. */
+static int spawn_million(void)
+{
+    uint64_t count = 0;
+    double began = cpu_ns();
+    int rc = 0;
+
+    WEIR_SCOPE(s) {
+        for (int i = 0; i < SPAWNS_AT_ONCE; i++)
+            weir_go(s, count_one, &count);
+        rc = weir_join(s);
+        report_ns("spawn_join_million", began, SPAWNS_AT_ONCE);
+    }
+    if (rc == 0 && count != SPAWNS_AT_ONCE)
+        return weir_fail(-EIO, "%llu tasks ran", (unsigned long long)count);
+    return rc;
+}
+
 typedef WEIR_CHAN(uint64_t) number_chan;
 
-static int channel(void)
+static int channel(const char *name, bool shared)
 {
     number_chan c;
     uint64_t got, sum = 0;
     double began;
-    int rc = weir_chan_open(&c, .capacity = 64);
+    int rc = weir_chan_open(&c, .capacity = 64, .shared = shared);
 
     if (rc < 0)
         return rc;
@@ -166,7 +185,7 @@ static int channel(void)
             rc = weir_recv(c, &got);
         sum += got;
     }
-    report_ns("chan_send_recv", began, OPERATIONS);
+    report_ns(name, began, OPERATIONS);
     weir_chan_free(c);
     return sum == (uint64_t)OPERATIONS * (OPERATIONS - 1) / 2 ? 0 : -EIO;
 }
@@ -285,7 +304,11 @@ static int measure(void *arg)
     if (rc == 0)
         rc = spawns();
     if (rc == 0)
-        rc = channel();
+        rc = spawn_million();
+    if (rc == 0)
+        rc = channel("chan_send_recv", false);
+    if (rc == 0)
+        rc = channel("chan_shared", true);
     return rc;
 }
 

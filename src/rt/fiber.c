@@ -7,14 +7,15 @@
  *
  * A fiber that has finished a task takes the next one that has not started, if
  * that is next, without any switch. Otherwise it goes to the cache of idle
- * fibers, on top, so that the warmest stack is used first. An idle fiber is
- * parked in fiber_main(), at the point where it takes its next task. The cache
- * is as large as the load of the last seconds needed.
+ * fibers, on top, so that the warmest stack is used first. An idle fiber's stack is
+ * empty (or, where sanitizers follow the stacks, parked in fiber_main(), at the
+ * point where it takes its next task). The cache is as large as the load of the last
+ * seconds needed.
  *
  * Invariants: loop->current is the fiber whose stack we are on, NULL on the
  * loop's; a READY task is in the ready queue exactly once; an idle fiber has no
  * task. */
-#include "rt/context.h"
+#include "rt/enter.h"
 
 #define FIBER_COLORS 16
 #define FIBER_COLOR_BYTES 64
@@ -133,6 +134,18 @@ static inline void fiber_retire(struct loop *loop, struct fiber *fiber)
     loop->idle_fiber_count++;
 }
 
+/* From an idle fiber to whoever is next. Where stacks are entered from the top it
+ * ends here; elsewhere it goes on when the fiber has its next task. */
+static inline void fiber_leave(struct fiber *fiber, struct context *to)
+{
+#ifdef CONTEXT_ENTERS
+    fiber->context.sp = NULL;
+    context_leave(to->sp);
+#else
+    context_jump(&fiber->context, to);
+#endif
+}
+
 /* The end of a fiber's task: on to the next. Never returns to a caller. */
 static void fiber_main(void *arg)
 {
@@ -166,13 +179,25 @@ static void fiber_main(void *arg)
             loop->current = to;
             error_slot = &to->chain;
             next->state = TASK_RUNNING;
-            context_jump(&fiber->context, &to->context);
+            fiber_leave(fiber, &to->context);
         } else {
             loop->current = NULL;
             error_slot = NULL;
-            context_jump(&fiber->context, &loop->context);
+            fiber_leave(fiber, &loop->context);
         }
     }
+}
+
+/* To a fiber that is parked, or idle. */
+static inline void fiber_jump(struct context *from, struct fiber *to)
+{
+#ifdef CONTEXT_ENTERS
+    if (to->context.sp == NULL) {
+        context_enter(&from->sp, to, fiber_main);
+        return;
+    }
+#endif
+    context_jump(from, &to->context);
 }
 
 /* The fiber stands at the top of its stack. Neighbouring stacks begin at other
@@ -192,7 +217,9 @@ static struct fiber *fiber_new(struct loop *loop)
     fiber->stack_low = low;
     fiber->canary = stack_has_canary(&loop->stacks, low);
     arena_init(&fiber->own, &loop->arenas);
+#ifndef CONTEXT_ENTERS
     context_make(&fiber->context, low, (char *)fiber, fiber_main, fiber);
+#endif
     return fiber;
 }
 
@@ -269,7 +296,7 @@ void fiber_yield_to_next(struct loop *loop)
     loop->current = to;
     if (to) {
         error_slot = &to->chain;
-        context_jump(&from->context, &to->context);
+        fiber_jump(&from->context, to);
     } else {
         error_slot = NULL;
         context_jump(&from->context, &loop->context);
@@ -288,7 +315,7 @@ static void loop_jump(struct loop *loop, struct fiber *to)
 
         loop->current = to;
         error_slot = &to->chain;
-        context_jump(&loop->context, &to->context);
+        fiber_jump(&loop->context, to);
         if (likely(!loop->call_fn))
             return;
         caller = loop->call_from;

@@ -313,7 +313,7 @@ static inline uint8_t task_class(const struct scope *scope)
 
 /* scope.c */
 struct scope *scope_new(struct loop *loop, struct scope *parent);
-struct scope *scope_find(weir_scope handle);
+struct scope *scope_find_any(weir_scope handle);
 weir_scope scope_handle(const struct scope *scope);
 void scope_free(struct scope *scope);
 /* Prepare a scope for rt_spawn(). */
@@ -323,6 +323,20 @@ void scope_cancel(struct scope *scope, int code, weir_reason reason, const char 
 void scope_stop(struct scope *scope);
 /* A child has ended: account for its result; chain is the scope's to keep. */
 void scope_child_ended(struct scope *scope, struct task *task, struct chain *chain);
+
+/* The scope, or NULL when it has ended; most often it is the innermost one. */
+static inline struct scope *scope_find(weir_scope handle)
+{
+    struct loop *loop = loop_current;
+
+    if (likely(loop && loop->current)) {
+        struct scope *scope = loop->current->scope;
+
+        if (scope->head.slot == handle.slot && scope->head.generation == handle.generation)
+            return scope;
+    }
+    return scope_find_any(handle);
+}
 
 static inline int scope_check(struct scope *scope)
 {

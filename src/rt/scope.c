@@ -50,16 +50,10 @@ struct scope *scope_new(struct loop *loop, struct scope *parent)
     return scope;
 }
 
-struct scope *scope_find(weir_scope handle)
+struct scope *scope_find_any(weir_scope handle)
 {
-    struct loop *loop = loop_current;
+    const struct loop *loop = loop_current;
 
-    if (likely(loop && loop->current)) { /* most often it is the innermost one */
-        struct scope *scope = loop->current->scope;
-
-        if (scope->head.slot == handle.slot && scope->head.generation == handle.generation)
-            return scope;
-    }
     return loop ? slab_find(&loop->scopes, handle.slot, handle.generation) : NULL;
 }
 

@@ -17,7 +17,7 @@
 
 #define STACK_BYTES_DEFAULT 262144
 #define STACKS_IN_SLAB 64
-#define STACK_SAMPLE_EVERY 256 /* ends of tasks between two looks at a depth */
+#define STACK_SAMPLE_EVERY 1024 /* ends of tasks between two looks at a depth */
 
 enum stack_guard { STACK_GUARD_INSTALL, STACK_GUARD_PROTECT, STACK_GUARD_SLAB };
 

@@ -58,6 +58,40 @@ context_switch:
         .cfi_endproc
         .size   context_switch, .-context_switch
 
+/* void context_enter(void **save_sp, void *top, void (*fn)(void *arg))
+ *
+ * Saves as context_switch() does, and begins fn(top) on the empty stack that ends at
+ * top. It jumps there: the call that came here stays open on the processor's stack of
+ * returns, for the ret with which context_leave() closes it. fn finds 0 as its return
+ * address, which ends every unwind, and never returns. */
+        .globl  context_enter
+        .hidden context_enter
+        .type   context_enter, @function
+        .p2align 4
+context_enter:
+        .cfi_startproc
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        pushq   %rbx
+        .cfi_adjust_cfa_offset 8
+        pushq   %r12
+        .cfi_adjust_cfa_offset 8
+        pushq   %r13
+        .cfi_adjust_cfa_offset 8
+        pushq   %r14
+        .cfi_adjust_cfa_offset 8
+        pushq   %r15
+        .cfi_adjust_cfa_offset 8
+        movq    %rsp, (%rdi)
+        .cfi_undefined %rip
+        movq    %rsi, %rsp
+        movq    %rsi, %rdi
+        xorl    %ebp, %ebp
+        pushq   $0
+        jmpq    *%rdx
+        .cfi_endproc
+        .size   context_enter, .-context_enter
+
 /* Where a new stack begins: rbx holds the argument, r12 the function. It never
  * returns; the undefined rip ends every unwind here. */
         .globl  context_begin

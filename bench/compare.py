@@ -19,8 +19,8 @@ class Entry:
 class Job:
     """What all entries are asked: a path, by so many connections, for so long a round."""
 
-    def __init__(self, path, connections, seconds, warmup, check):
-        self.path, self.connections = path, connections
+    def __init__(self, path, connections, seconds, warmup, check, pipeline=1):
+        self.path, self.connections, self.pipeline = path, connections, pipeline
         self.seconds, self.warmup, self.check = seconds, warmup, check
 
 
@@ -37,7 +37,8 @@ def run_once(context, entry, job):
     port = context.port()
     with Process(entry.name, entry.command(port), cores()[0], context.folder, entry.env) as server:
         server.wait_for_port(port)
-        load = run_load(context, server, port, job.path, job.connections, job.seconds, job.warmup)
+        load = run_load(context, server, port, job.path, job.connections, job.seconds, job.warmup,
+                        job.pipeline)
     job.check(load.body)
     entry.cpu_us.append(load.cpu_us())
     entry.errors += load.errors

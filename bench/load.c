@@ -1,10 +1,11 @@
 /* Load for one server: keeps a number of keep-alive connections busy, one request at a time on
- * each, and reports what one request cost the server in CPU time.
+ * each (with --pipeline, so many at once, and the next when all are answered), and reports what one request cost the server in CPU time.
  *
  * Why not a finished one: the cost is wanted in a window that lies inside the load, so requests and
  * the server's CPU time (/proc/PID/task/.../schedstat, user and system together, all threads) are
  * read at the same two moments; what happens while connections open or end is left out. Every
- * answer must be a 200 whose body equals the first one; all others are counted, over the whole
+ * answer must be a 200 whose body equals the first one (of a body that is larger than what is
+ * kept here, only its length is looked at); all others are counted, over the whole
  * run, as are connections that fail and requests that take longer than the limit. */
 #include <dirent.h>
 #include <errno.h>
@@ -25,6 +26,7 @@
 
 enum {
     ANSWER_MAX = 32768,
+    PIPELINE_MAX = 64,
     EVENTS_MAX = 256,
     SLOW_SECONDS = 10,
     WARM_SECONDS_MAX = 30,
@@ -34,17 +36,19 @@ enum {
 struct conn {
     int fd;
     uint64_t sent_ns;
+    unsigned awaited; /* answers */
+    size_t skip;      /* what is left of a large body */
     size_t used;
     char in[ANSWER_MAX];
 };
 
 struct load {
-    unsigned port, connections, pid;
+    unsigned port, connections, pid, pipeline;
     double seconds, warmup;
     const char *path, *save;
     int epoll;
     struct conn *conns;
-    char request[1024];
+    char request[PIPELINE_MAX * 256]; /* as often as is sent at once */
     size_t request_len;
     char *body; /* the first answer's */
     size_t body_len;
@@ -97,7 +101,8 @@ static uint64_t process_cpu_ns(unsigned pid)
 
 static bool conn_send(struct load *l, struct conn *c, uint64_t now)
 {
-    c->used = 0;
+    c->used = c->skip = 0;
+    c->awaited = l->pipeline;
     c->sent_ns = now;
     return send(c->fd, l->request, l->request_len, MSG_NOSIGNAL) == (ssize_t)l->request_len;
 }
@@ -140,26 +145,28 @@ static long head_content_length(const char *head, const char *end)
     return -1;
 }
 
-/* Whether a whole answer is there; takes its body. Returns 1, 0 for not yet, -1 for no answer that
- * this program understands. */
-static int conn_answer(struct conn *c, const char **ret_body, size_t *ret_body_len)
+struct answer {
+    const char *head, *body;
+    size_t head_len, body_len;
+};
+
+/* Whether an answer is there, or at least the head of a large one. Returns 1, 0 for not yet, -1
+ * for no answer that this program understands. */
+static int conn_answer(const char *in, size_t len, struct answer *ret)
 {
-    char *end = memmem(c->in, c->used, "\r\n\r\n", 4);
-    size_t head_len;
+    const char *end = memmem(in, len, "\r\n\r\n", 4);
     long body_len;
 
     if (!end)
-        return c->used < ANSWER_MAX - 1 ? 0 : -1;
-    head_len = (size_t)(end - c->in) + 4;
-    body_len = head_content_length(c->in, end + 2);
-    if (body_len < 0 || head_len + (size_t)body_len >= ANSWER_MAX ||
-        c->used > head_len + (size_t)body_len)
+        return len < ANSWER_MAX - 1 ? 0 : -1;
+    ret->head = in;
+    ret->head_len = (size_t)(end - in) + 4;
+    ret->body = in + ret->head_len;
+    body_len = head_content_length(in, end + 2);
+    if (body_len < 0 || ret->head_len >= ANSWER_MAX / 2)
         return -1;
-    if (c->used < head_len + (size_t)body_len)
-        return 0;
-    *ret_body = c->in + head_len;
-    *ret_body_len = (size_t)body_len;
-    return 1;
+    ret->body_len = (size_t)body_len;
+    return ret->body_len >= ANSWER_MAX / 2 || len - ret->head_len >= ret->body_len;
 }
 
 static void load_keep_sample(struct load *l, const char *body, size_t body_len)
@@ -197,43 +204,79 @@ static double latency_us(const struct load *l, double share)
     return 0;
 }
 
-static void load_count(struct load *l, struct conn *c, const char *body, size_t body_len,
-                       uint64_t now)
+static void load_count(struct load *l, const struct answer *a)
 {
-    if (strncmp(c->in, "HTTP/1.1 200", 12) != 0) {
+    bool large = a->body_len >= ANSWER_MAX / 2;
+
+    if (a->head_len < 12 || memcmp(a->head, "HTTP/1.1 200", 12) != 0) {
         l->refused++;
         return;
     }
     if (!l->body)
-        load_keep_sample(l, body, body_len);
-    if (body_len != l->body_len || memcmp(body, l->body, body_len) != 0)
+        load_keep_sample(l, a->body, large ? 0 : a->body_len);
+    if (!large && (a->body_len != l->body_len || memcmp(a->body, l->body, a->body_len) != 0))
         l->differing++;
+}
+
+static void load_answered(struct load *l, struct conn *c, uint64_t now)
+{
+    c->awaited--;
     l->requests++;
     l->latency[latency_bucket(now - c->sent_ns)]++;
+}
+
+/* Take the answers that are there; false when there is something else. */
+static bool conn_take(struct load *l, struct conn *c, uint64_t now)
+{
+    struct answer a;
+    size_t at = 0;
+    int rc = 1;
+
+    while (rc > 0 && c->awaited > 0) {
+        size_t len = c->used - at, whole;
+
+        if (c->skip > 0) {
+            whole = c->skip < len ? c->skip : len;
+            c->skip -= whole;
+            at += whole;
+            rc = c->skip == 0;
+            if (rc > 0)
+                load_answered(l, c, now);
+            continue;
+        }
+        rc = conn_answer(c->in + at, len, &a);
+        if (rc <= 0)
+            break;
+        load_count(l, &a);
+        whole = a.head_len + a.body_len;
+        if (whole > len) {
+            c->skip = whole - len;
+            at = c->used;
+            break;
+        }
+        at += whole;
+        load_answered(l, c, now);
+    }
+    c->used -= at;
+    memmove(c->in, c->in + at, c->used);
+    return rc >= 0 && (c->awaited > 0 || c->used == 0);
 }
 
 static void conn_ready(struct load *l, struct conn *c, uint64_t now)
 {
     for (;;) {
-        size_t room = ANSWER_MAX - 1 - c->used, body_len;
+        size_t room = ANSWER_MAX - 1 - c->used;
         ssize_t n = recv(c->fd, c->in + c->used, room, 0);
-        const char *body;
-        int rc;
 
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0)
             break;
         c->used += (size_t)n;
-        c->in[c->used] = '\0';
-        rc = conn_answer(c, &body, &body_len);
-        if (rc < 0)
+        if (!conn_take(l, c, now))
             break;
-        if (rc > 0) {
-            load_count(l, c, body, body_len, now);
-            if (!conn_send(l, c, now))
-                break;
-        }
+        if (c->awaited == 0 && !conn_send(l, c, now))
+            break;
         if ((size_t)n < room)
             return;
     }
@@ -271,9 +314,11 @@ static void load_run_until(struct load *l, uint64_t end)
 
 static void load_start(struct load *l)
 {
-    l->request_len = (size_t)snprintf(l->request, sizeof l->request,
-                                      "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", l->path,
-                                      l->port);
+    for (unsigned i = 0; i < l->pipeline && l->request_len < sizeof l->request; i++)
+        l->request_len += (size_t)snprintf(l->request + l->request_len,
+                                           sizeof l->request - l->request_len,
+                                           "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n",
+                                           l->path, l->port);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->conns = calloc(l->connections, sizeof *l->conns);
     if (l->epoll < 0 || !l->conns || l->request_len >= sizeof l->request)
@@ -338,9 +383,10 @@ int main(int argc, char **argv)
         { "warmup", required_argument, NULL, 'w' },
         { "pid", required_argument, NULL, 'i' },
         { "save", required_argument, NULL, 'o' },
+        { "pipeline", required_argument, NULL, 'n' },
         { NULL, 0, NULL, 0 },
     };
-    struct load l = { .connections = 64, .seconds = 3, .warmup = 1, .path = "/" };
+    struct load l = { .pipeline = 1, .connections = 64, .seconds = 3, .warmup = 1, .path = "/" };
     int opt;
 
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -352,12 +398,14 @@ int main(int argc, char **argv)
         case 'w': l.warmup = strtod(optarg, NULL); break;
         case 'i': l.pid = (unsigned)strtoul(optarg, NULL, 10); break;
         case 'o': l.save = optarg; break;
+        case 'n': l.pipeline = (unsigned)strtoul(optarg, NULL, 10); break;
         default: return 2;
         }
     }
-    if (l.port == 0 || l.pid == 0 || l.connections == 0) {
+    if (l.port == 0 || l.pid == 0 || l.connections == 0 || l.pipeline == 0 ||
+        l.pipeline > PIPELINE_MAX) {
         fprintf(stderr, "usage: load --port PORT --pid PID [--path PATH] [--connections N]\n"
-                        "            [--seconds S] [--warmup S] [--save FILE]\n");
+                        "            [--seconds S] [--warmup S] [--save FILE] [--pipeline N]\n");
         return 2;
     }
     load_start(&l);

@@ -160,12 +160,12 @@ class Load:
         return self.told["cpu_ns"] / self.requests / 1000
 
 
-def run_load(context, server, port, path, connections, seconds, warmup):
+def run_load(context, server, port, path, connections, seconds, warmup, pipeline=1):
     sample = context.folder / "sample"
     sample.unlink(missing_ok=True)
     command = [needed(context.build / "bench/load"), "--port", port, "--path", path, "--pid",
                server.pid, "--connections", connections, "--seconds", seconds, "--warmup", warmup,
-               "--save", sample]
+               "--save", sample, "--pipeline", pipeline]
     others = Others()
     done = subprocess.run(pinned(cores()[1], command), capture_output=True, text=True,
                           timeout=seconds + warmup + 90)

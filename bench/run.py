@@ -19,6 +19,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import backends  # noqa: E402
 import gateway  # noqa: E402
 import memory  # noqa: E402
 import micro  # noqa: E402
@@ -48,6 +49,8 @@ def measure_group(context, group, wanted):
     units = {figure.name: figure.unit for figure in FIGURES}
     if group == "micro":
         return micro.measure(context, wanted, units)
+    if group == "backends":
+        return backends.measure(context, wanted)
     measure = {"plaintext": plaintext.measure, "gateway": gateway.measure,
                "heap": memory.measure_heap, "idle": memory.measure_idle}[group]
     return measure(context)

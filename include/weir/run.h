@@ -78,15 +78,17 @@ WEIR_API uint32_t weir_loops(void);
  * Since:      0.1 */
 WEIR_API uint32_t weir_loop_index(void);
 
-/* Start fn(arg) as a task in the application's scope of another loop.
+/* Start fn(arg) as a task in the application's scope of a loop: also from a thread
+ * that is not the runtime's. What such threads have besides is in weir/remote.h.
  *
  * Checkpoint: never.
  * Returns:    0, or
  *   WEIR_EFULL   1,024 submissions wait there already
- *   -ECANCELED   the loop is ending
+ *   -ECANCELED   the loop has ended, or no runtime runs
  *   -EINVAL      no such loop
- * Ownership:  arg is the task's from here on.
- * Thread:     any thread that is known to end before weir_run() returns.
+ *   After 0 the task runs, also when the runtime ends meanwhile: it is cancelled then.
+ * Ownership:  arg is the task's from here on when it returned 0.
+ * Thread:     any, also before and after weir_run().
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(2) int weir_submit(uint32_t loop, weir_fn *fn, void *arg);
 

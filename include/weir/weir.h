@@ -16,6 +16,7 @@
 #include <weir/json.h>
 #include <weir/log.h>
 #include <weir/metrics.h>
+#include <weir/remote.h>
 #include <weir/run.h>
 #include <weir/scope.h>
 #include <weir/sim.h>

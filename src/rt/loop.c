@@ -140,60 +140,6 @@ static bool loop_run_messages(struct loop *loop)
     return true;
 }
 
-/* Start what other threads have submitted. */
-static void loop_run_submissions(struct message *message)
-{
-    struct loop *loop = container_of(message, struct loop, submit_message);
-
-    atomic_store(&loop->submit_posted, false);
-    for (;;) {
-        struct submission work;
-        struct task *task;
-
-        pthread_mutex_lock(&loop->submit_lock);
-        if (loop->submit_count == 0) {
-            pthread_mutex_unlock(&loop->submit_lock);
-            return;
-        }
-        work = loop->submissions[loop->submit_first];
-        loop->submit_first = (loop->submit_first + 1) % RT_SUBMISSIONS_MAX;
-        loop->submit_count--;
-        pthread_mutex_unlock(&loop->submit_lock);
-        task = task_new(loop->app, work.fn, work.arg, "submitted from another thread");
-        if (!task) {
-            weir_fail(-ENOMEM, "no memory to start a task that another thread submitted");
-            rt_report_unjoined(NULL, -ENOMEM, chain_current());
-            weir_recover();
-            continue;
-        }
-        task->flags |= TASK_ALWAYS;
-        ready_push(loop, task);
-    }
-}
-
-int weir_submit(uint32_t index, weir_fn *fn, void *arg)
-{
-    struct loop *loop = loop_at(index);
-    int rc = 0;
-
-    if (!loop)
-        return -EINVAL;
-    pthread_mutex_lock(&loop->submit_lock);
-    if (loop->submit_closed) {
-        rc = -ECANCELED;
-    } else if (loop->submit_count == RT_SUBMISSIONS_MAX) {
-        rc = WEIR_EFULL;
-    } else {
-        uint32_t at = (loop->submit_first + loop->submit_count++) % RT_SUBMISSIONS_MAX;
-
-        loop->submissions[at] = (struct submission){ fn, arg };
-        if (!atomic_exchange(&loop->submit_posted, true))
-            loop_post(loop, &loop->submit_message);
-    }
-    pthread_mutex_unlock(&loop->submit_lock);
-    return rc;
-}
-
 /* ---- turns ------------------------------------------------------------------- */
 
 bool loop_quiet(struct loop *loop)
@@ -401,7 +347,7 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
     timer_init(&loop->trim, loop_trim);
     deferred_init(&loop->wake_delayed, parked_run_delayed);
     pthread_mutex_init(&loop->submit_lock, NULL);
-    loop->submit_message.run = loop_run_submissions;
+    loop->submit_message.run = submit_run;
     stacks_init(&loop->stacks, opts->stack_bytes);
     rc = loop_init_memory(loop);
     if (rc == 0)

@@ -398,8 +398,18 @@ int runtime_start(weir_fn *fn, void *arg, const weir_run_opts *opts, const struc
 /* End it when no loop is turned any more. Returns rc if it is a failure, else what
  * fn returned; fn's error chain is the caller's. */
 int runtime_end(int rc);
+/* A loop, held against the end of the runtime until runtime_leave(), for threads that
+ * may outlive it. NULL with -EINVAL (no such loop) or -ECANCELED: there is no runtime,
+ * or (run not 0) another one. */
+struct loop *runtime_enter(uint32_t index, uint32_t run, int *ret_rc);
+void runtime_leave(void);
+
+/* submit.c */
 /* No submission from other threads is taken any more. */
 void loop_close_submissions(struct loop *loop);
+void submit_run(struct message *message);
+/* The loop will never turn again: whoever still waits for it is told. */
+void submit_refuse(struct loop *loop);
 
 /* A child of an application's scope has failed, and nobody joins it. */
 void rt_report_unjoined(const struct task *task, int rc, const struct chain *chain);

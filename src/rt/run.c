@@ -34,7 +34,8 @@ static struct runtime {
     int rc;
     struct chain *chain; /* fn's */
     struct task *first;  /* that runs fn; NULL once it has begun */
-} runtime;
+    pthread_rwlock_t gate; /* who looks at the loops from outside holds it */
+} runtime = { .gate = PTHREAD_RWLOCK_INITIALIZER };
 
 const weir_run_opts *runtime_opts(void)
 {
@@ -54,6 +55,23 @@ uint32_t loop_count(void)
 struct loop *loop_at(uint32_t index)
 {
     return index < runtime.count ? &runtime.loops[index] : NULL;
+}
+
+struct loop *runtime_enter(uint32_t index, uint32_t run, int *ret_rc)
+{
+    pthread_rwlock_rdlock(&runtime.gate);
+    *ret_rc = -EINVAL;
+    if (runtime.count == 0 || (run != 0 && run != runtime.number))
+        *ret_rc = -ECANCELED;
+    else if (index < runtime.count)
+        return &runtime.loops[index];
+    pthread_rwlock_unlock(&runtime.gate);
+    return NULL;
+}
+
+void runtime_leave(void)
+{
+    pthread_rwlock_unlock(&runtime.gate);
 }
 
 uint32_t weir_loops(void)
@@ -254,13 +272,6 @@ static struct task *start_task(struct loop *loop, weir_fn *fn, void *arg, const 
     return task;
 }
 
-void loop_close_submissions(struct loop *loop)
-{
-    pthread_mutex_lock(&loop->submit_lock);
-    loop->submit_closed = true;
-    pthread_mutex_unlock(&loop->submit_lock);
-}
-
 static void loop_thread_run(struct loop *loop)
 {
     loop_adopt_thread(loop);
@@ -278,20 +289,28 @@ static void *loop_thread(void *arg)
     return NULL;
 }
 
+static int start_failed(int rc, uint32_t loop)
+{
+    if (rc == -EMFILE || rc == -ENFILE)
+        weir_wrap(rc, "a loop needs descriptors of its own: raise the limit of open files "
+                      "(ulimit -n)");
+    return weir_wrap(rc, "starting loop %u of %u", loop, runtime.opts.loops);
+}
+
 static int init_loops(const struct io_ops *ops, void *backend)
 {
     for (uint32_t i = 0; i < runtime.opts.loops; i++) {
         int rc = loop_init(&runtime.loops[i], i, ops, backend);
 
         if (rc < 0)
-            return weir_wrap(rc, "starting loop %u", i);
+            return start_failed(rc, i);
         runtime.count++;
         if (runtime.opts.each && !start_task(&runtime.loops[i], runtime.opts.each,
                                              runtime.opts.each_arg, "weir_run() each"))
-            return -ENOMEM;
+            return start_failed(-ENOMEM, i);
     }
     runtime.first = start_task(&runtime.loops[0], run_first, NULL, "weir_run() main");
-    return runtime.first ? 0 : -ENOMEM;
+    return runtime.first ? 0 : start_failed(-ENOMEM, 0);
 }
 
 static int start_threads(uint32_t *ret_started)
@@ -315,10 +334,15 @@ static int start_threads(uint32_t *ret_started)
 
 static void free_loops(void)
 {
-    uint32_t count = atomic_exchange(&runtime.count, 0); /* a signal finds none from here on */
+    uint32_t count;
 
+    /* Neither a signal nor another thread finds any from here on. */
+    pthread_rwlock_wrlock(&runtime.gate);
+    count = atomic_exchange(&runtime.count, 0);
+    pthread_rwlock_unlock(&runtime.gate);
     for (uint32_t i = 0; i < count; i++) {
         loop_adopt_thread(&runtime.loops[i]);
+        submit_refuse(&runtime.loops[i]);
         loop_done(&runtime.loops[i]);
     }
     base_free(runtime.loops);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -321,6 +322,24 @@ static void an_overflow_meets_the_guard(void **state)
 #endif
 }
 
+static void a_loop_that_cant_start_says_why(void **state)
+{
+    struct rlimit few = { 6, 6 }, before;
+    char text[200];
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_int_equal(weir_run(return_seven, NULL, .loops = 8), -EMFILE);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    weir_error_print(text, sizeof(text));
+    assert_non_null(strstr(text, "raise the limit of open files"));
+    assert_non_null(strstr(text, " of 8"));
+    weir_recover();
+    assert_int_equal(weir_run(return_seven, NULL, .loops = 8), 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +352,7 @@ int main(void)
         cmocka_unit_test(tasks_past_the_byte_budget_end_with_its_code),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(an_overflow_meets_the_guard),
+        cmocka_unit_test(a_loop_that_cant_start_says_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

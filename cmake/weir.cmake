@@ -20,6 +20,7 @@ pkg_check_modules(YYJSON REQUIRED IMPORTED_TARGET yyjson)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 find_package(Threads REQUIRED)
+pkg_check_modules(UV IMPORTED_TARGET libuv>=1.0) # only an example and a test live in it
 # Found or left out; 2.3 is the first with all that is used.
 if(WEIR_IO_URING)
     pkg_check_modules(URING IMPORTED_TARGET liburing>=2.3)

@@ -7,6 +7,7 @@
 #include <weir/chan.h>
 #include <weir/client.h>
 #include <weir/dns.h>
+#include <weir/embed.h>
 #include <weir/error.h>
 #include <weir/exchange.h>
 #include <weir/export.h>

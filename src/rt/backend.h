@@ -110,6 +110,9 @@ struct io_ops {
     void (*poll)(struct loop *loop, int64_t until_ns);
     /* The loop polls no more: called on its own thread; may be NULL. */
     void (*leave)(struct loop *loop);
+    /* A descriptor that is readable when poll has something to do, for a loop that is
+     * turned by another (embed.c); *ret_pending: it has already. NULL: there is none. */
+    int (*descriptor)(struct loop *loop, bool *ret_pending);
     /* End a wait in poll soon; from any thread. */
     void (*wake)(struct loop *loop);
 

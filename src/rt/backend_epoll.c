@@ -89,6 +89,14 @@ static uint64_t epoll_random(struct loop *loop)
     return random_next(&backend_of(loop)->random);
 }
 
+static int epoll_descriptor(struct loop *loop, bool *ret_pending)
+{
+    struct epoll_backend *be = backend_of(loop);
+
+    *ret_pending = !list_empty(&be->ended);
+    return be->epoll;
+}
+
 static void epoll_wake(struct loop *loop)
 {
     uint64_t one = 1;
@@ -316,6 +324,7 @@ const struct io_ops epoll_ops = {
     .close = epoll_close,
     .now_ns = socket_now_ns,
     .poll = epoll_poll,
+    .descriptor = epoll_descriptor,
     .wake = epoll_wake,
     .submit = epoll_submit,
     .cancel = epoll_cancel,

@@ -358,6 +358,10 @@ int semaphore_start(weir_semaphore *semaphore, struct task *task);
 /* Take a queued task out; it is ready afterwards, to end. */
 void semaphore_leave(struct task *task);
 
+/* embed.c */
+/* Is this the thread that turns the first loop from outside? It must not wait for it. */
+bool embed_is_here(void);
+
 /* block.c */
 struct block_job {
 struct block_call;
@@ -395,6 +399,12 @@ uint32_t runtime_number(void);
  * the first task of the first. 0, or the failure, with nothing left to end. */
 int runtime_start(weir_fn *fn, void *arg, const weir_run_opts *opts, const struct io_ops *ops,
                   void *backend);
+/* Start the threads of all loops but the first. Returns how many loops have one, the
+ * first counted; on failure (*ret_rc) all are cancelled, and still to be run. */
+uint32_t runtime_begin(int *ret_rc);
+void runtime_join(uint32_t started);
+/* Every loop is to end: drain, and after the grace cancel. */
+void runtime_end_all(void);
 /* End it when no loop is turned any more. Returns rc if it is a failure, else what
  * fn returned; fn's error chain is the caller's. */
 int runtime_end(int rc);

@@ -26,6 +26,7 @@ static struct runtime {
     struct loop *loops;
     atomic_uint count; /* of loops that are whole */
     struct message *end_messages;
+    atomic_bool ending; /* they were posted */
     uint32_t number; /* of this run; from 1 */
     atomic_uint wrong_uses;
     void (*unjoined)(const char *task, const char *site, int rc, const struct chain *chain);
@@ -92,8 +93,10 @@ static void end_here(struct message *message)
     loop_end(loop_current, runtime.opts.grace_ms);
 }
 
-static void end_all(void)
+void runtime_end_all(void)
 {
+    if (atomic_exchange(&runtime.ending, true))
+        return;
     for (uint32_t i = 0; i < runtime.count; i++) {
         runtime.end_messages[i].run = end_here;
         loop_post(&runtime.loops[i], &runtime.end_messages[i]);
@@ -135,7 +138,7 @@ void rt_report_unjoined(const struct task *task, int rc, const struct chain *cha
     if (task && task == runtime.first) {
         runtime.first = NULL;
         runtime.rc = rc;
-        end_all();
+        runtime_end_all();
     } else if (runtime.unjoined) {
         runtime.unjoined(task_name(task), site, rc, chain);
     } else {
@@ -255,7 +258,7 @@ static int run_first(void *arg)
         runtime.chain = loop_current->current->chain;
         loop_current->current->chain = NULL;
     }
-    end_all();
+    runtime_end_all();
     return 0;
 }
 
@@ -351,21 +354,34 @@ static void free_loops(void)
     runtime.end_messages = NULL;
 }
 
-static int run_loops(void)
+uint32_t runtime_begin(int *ret_rc)
 {
     uint32_t started;
-    int rc = start_threads(&started);
 
-    if (rc < 0) {
+    *ret_rc = start_threads(&started);
+    if (*ret_rc < 0) {
         error_slot = &runtime.chain;
-        weir_fail(rc, "starting the thread of loop %u", started);
+        weir_fail(*ret_rc, "starting the thread of loop %u", started);
         error_slot = NULL;
-        runtime.rc = rc;
+        runtime.rc = *ret_rc;
         rt_cancel_all();
     }
-    loop_thread_run(&runtime.loops[0]);
+    return started;
+}
+
+void runtime_join(uint32_t started)
+{
     for (uint32_t i = 1; i < started; i++)
         pthread_join(runtime.loops[i].thread, NULL);
+}
+
+static int run_loops(void)
+{
+    int rc;
+    uint32_t started = runtime_begin(&rc);
+
+    loop_thread_run(&runtime.loops[0]);
+    runtime_join(started);
     return rc;
 }
 
@@ -383,6 +399,7 @@ int runtime_start(weir_fn *fn, void *arg, const weir_run_opts *opts, const struc
     runtime.arg = arg;
     runtime.rc = 0;
     runtime.chain = NULL;
+    atomic_store(&runtime.ending, false);
     runtime.number++;
     runtime.loops = base_calloc(runtime.opts.loops, sizeof(*runtime.loops));
     runtime.end_messages = base_calloc(runtime.opts.loops, sizeof(*runtime.end_messages));

@@ -267,9 +267,9 @@ int weir_remote_call_opt(weir_remote remote, weir_fn *fn, void *arg,
     struct remote_call *call;
     int rc;
 
-    if (loop_current) {
-        rt_wrong_use("weir_remote_call() at %s: this thread runs a loop; a task starts another "
-                     "with weir_go_on()",
+    if (loop_current || (remote.loop == 0 && embed_is_here())) {
+        rt_wrong_use("weir_remote_call() at %s: the calling thread runs the loop; a task "
+                     "starts another with weir_go_on()",
                      opts->site);
         return WEIR_EWRONGUSE;
     }

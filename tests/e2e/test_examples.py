@@ -4,6 +4,8 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -79,6 +81,27 @@ class Pipeline(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("the log can't be read", done.stderr)
         self.assertIn("usage", self.run_on().stderr)
+
+
+@unittest.skipUnless(os.path.exists(os.path.join(FOLDER, "libuv")), "libuv was not found")
+class Libuv(unittest.TestCase):
+    def test_serves_inside_libuv(self):
+        with subprocess.Popen([os.path.join(FOLDER, "libuv"), "127.0.0.1:0"], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+            port = int(p.stdout.readline().split()[-1])
+            for _ in range(3):
+                with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+                    lines = client.makefile("rw")
+                    self.assertRegex(lines.readline(), r"^libuv has ticked \d+ times\n$")
+                    lines.write("hello\n")
+                    lines.flush()
+                    self.assertEqual(lines.readline(), "hello\n")
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+                client.recv(100)
+                p.send_signal(signal.SIGINT)
+                self.assertEqual(client.recv(100), b"") # it does not wait for it
+            self.assertEqual(p.wait(timeout=20), 0)
+            self.assertEqual(p.stderr.read(), "")
 
 
 class Fanout(unittest.TestCase):

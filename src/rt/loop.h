@@ -363,8 +363,8 @@ void semaphore_leave(struct task *task);
 bool embed_is_here(void);
 
 /* block.c */
-struct block_job {
 struct block_call;
+struct block_job {
     struct message message;
     struct node link;
     struct loop *loop;
@@ -372,14 +372,14 @@ struct block_call;
     struct weir_threads *pool;
     weir_fn *fn;
     void *arg;
-    const weir_context *context;
     void (*abandon)(void *arg); /* NULL: its caller stays */
+    const weir_context *context;
     int64_t deadline_ns, queued_ns;
     struct chain *chain; /* its error chain, handed to the caller */
     int rc;
     bool started;
-};
     bool ended, abandoned; /* with abandon: which was first */
+};
 /* Run the job on this thread; its result is in job->rc. */
 void block_run(struct block_job *job);
 /* It has ended: tell its caller, or dispose of it. */

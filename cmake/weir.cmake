@@ -34,6 +34,12 @@ target_compile_options(weir_flags INTERFACE
     -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla
     -fno-omit-frame-pointer -funwind-tables -ftls-model=initial-exec
     -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+# Valgrind's header alone: it tells Valgrind of the tasks' stacks.
+include(CheckIncludeFile)
+check_include_file(valgrind/valgrind.h WEIR_HAVE_VALGRIND_H)
+if(WEIR_HAVE_VALGRIND_H)
+    target_compile_definitions(weir_flags INTERFACE WEIR_VALGRIND)
+endif()
 if(WEIR_WERROR)
     target_compile_options(weir_flags INTERFACE -Werror)
 endif()
@@ -62,8 +68,9 @@ function(weir_layer)
 endfunction()
 
 # weir_test(name source... [TIMEOUT seconds] [LABELS label...]): a cmocka program;
-# each runs in its own process.
+# each runs in its own process. The folder's name is a label too.
 function(weir_test name)
+    get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
     cmake_parse_arguments(T "" "TIMEOUT" "LABELS;LIBS;ARGS" ${ARGN})
     add_executable(test_${name} ${T_UNPARSED_ARGUMENTS})
     target_link_libraries(test_${name} PRIVATE weir weir_flags cmocka ${T_LIBS})
@@ -72,7 +79,10 @@ function(weir_test name)
     if(NOT T_TIMEOUT)
         set(T_TIMEOUT 60)
     endif()
-    set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
+    if(CMAKE_CROSSCOMPILING)
+        math(EXPR T_TIMEOUT "4 * ${T_TIMEOUT}") # under an emulator
+    endif()
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${folder};${T_LABELS}")
 endfunction()
 
 # weir_fuzz(name source...): with WEIR_FUZZ a libFuzzer program; always a test that

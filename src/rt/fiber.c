@@ -15,6 +15,8 @@
  * Invariants: loop->current is the fiber whose stack we are on, NULL on the
  * loop's; a READY task is in the ready queue exactly once; an idle fiber has no
  * task. */
+#include <stdlib.h>
+
 #include "rt/enter.h"
 
 #define FIBER_COLORS 16
@@ -146,18 +148,29 @@ static inline void fiber_leave(struct fiber *fiber, struct context *to)
 #endif
 }
 
-/* The end of a fiber's task: on to the next. Never returns to a caller. */
-static void fiber_main(void *arg)
+/* Said before anything runs that the overflow may have spoiled; and nothing does,
+ * in a release build either, as with a guard of its own. */
+static __attribute__((noinline)) void look_for_overflow(struct loop *loop, struct fiber *fiber)
 {
-    struct fiber *fiber = arg;
+    if (stack_intact(&loop->stacks, fiber->stack_low, __builtin_frame_address(0)))
+        return;
+    rt_wrong_use("task \"%s\" has overflowed its stack", task_name(fiber->task));
+    abort();
+}
+
+/* The end of a fiber's task: on to the next. Never returns to a caller. */
+__attribute__((always_inline)) static inline void fiber_loop(struct fiber *fiber, bool canary)
+{
     struct loop *loop = loop_current;
 
     context_arrived(&loop->context);
     for (;;) {
+        int rc = fiber->fn(fiber->arg), code;
         struct task *next;
-        int code;
 
-        task_run(fiber);
+        if (canary)
+            look_for_overflow(loop_current, fiber);
+        task_ran(fiber, rc);
         loop = loop_current;
         if (unlikely(fiber->own.chunks != NULL))
             arena_reset(&fiber->own);
@@ -188,12 +201,22 @@ static void fiber_main(void *arg)
     }
 }
 
+static void fiber_main(void *arg)
+{
+    fiber_loop(arg, false);
+}
+
+static void fiber_main_canary(void *arg)
+{
+    fiber_loop(arg, true);
+}
+
 /* To a fiber that is parked, or idle. */
 static inline void fiber_jump(struct context *from, struct fiber *to)
 {
 #ifdef CONTEXT_ENTERS
     if (to->context.sp == NULL) {
-        context_enter(&from->sp, to, fiber_main);
+        context_enter(&from->sp, to, unlikely(to->canary) ? fiber_main_canary : fiber_main);
         return;
     }
 #endif
@@ -218,7 +241,8 @@ static struct fiber *fiber_new(struct loop *loop)
     fiber->canary = stack_has_canary(&loop->stacks, low);
     arena_init(&fiber->own, &loop->arenas);
 #ifndef CONTEXT_ENTERS
-    context_make(&fiber->context, low, (char *)fiber, fiber_main, fiber);
+    context_make(&fiber->context, low, (char *)fiber,
+                 fiber->canary ? fiber_main_canary : fiber_main, fiber);
 #endif
     return fiber;
 }
@@ -286,8 +310,11 @@ static inline struct fiber *next_fiber(struct loop *loop)
  * switched to again. */
 void fiber_yield_to_next(struct loop *loop)
 {
-    struct fiber *from = loop->current, *to = next_fiber(loop);
+    struct fiber *from = loop->current, *to;
 
+    if (unlikely(from->canary))
+        look_for_overflow(loop, from);
+    to = next_fiber(loop);
     if (to == from) {
         loop->current = from;
         error_slot = &from->chain;
@@ -302,8 +329,6 @@ void fiber_yield_to_next(struct loop *loop)
         context_jump(&from->context, &loop->context);
     }
     /* Whoever switched here has set loop->current and error_slot. */
-    if (unlikely(from->canary) && !stack_intact(from->stack_low))
-        rt_wrong_use("task \"%s\" has overflowed its stack", task_name(from->task));
 }
 
 /* On the loop's stack: jump to a fiber and come back; run what a task asked to

@@ -297,7 +297,7 @@ void fiber_cache_done(struct loop *loop);
 
 /* task.c */
 struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *site);
-void task_run(struct fiber *fiber);       /* to its end */
+void task_ran(struct fiber *fiber, int rc); /* its function has returned */
 /* A task that has not started, and never will, ends with this code. */
 void task_end_queued(struct task *task, int rc);
 struct task *task_find(weir_task handle);

@@ -14,15 +14,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <weir/export.h>
 
 #include "base/alloc.h"
 #include "base/budget.h"
 
-#define PAGE_BYTES 4096
+/* Valgrind takes a jump of the stack pointer for a switch only when it knows both
+ * stacks. Outside Valgrind its requests cost a few instructions. */
+#ifdef WEIR_VALGRIND
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#define VALGRIND_STACK_REGISTER(start, end) ((void)(start), 0)
+#define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
+#endif
+
 #define HUGE_BYTES (2u << 20)
-#define STACK_ACCOUNTED_BYTES (2 * PAGE_BYTES)
+#define STACK_ACCOUNTED_BYTES 8192 /* two pages, where they have the usual size */
 #define STACK_CANARY 0x5eed1e55ca11ab1eull
 #define MADV_GUARD_INSTALL_ 102 /* linux/mman.h, since 6.13 */
 #define MAPS_DEFAULT 65530
@@ -52,20 +63,53 @@ static unsigned guard_maps_max(void)
     return max;
 }
 
+static enum stack_guard guard_wanted(void)
+{
+    const char *form = getenv("WEIR_STACK_GUARD");
+
+    if (form && strcmp(form, "slab") == 0)
+        return STACK_GUARD_SLAB;
+    return form && strcmp(form, "protect") == 0 ? STACK_GUARD_PROTECT : STACK_GUARD_INSTALL;
+}
+
 void stacks_init(struct stacks *stacks, size_t stack_bytes)
 {
     memset(stacks, 0, sizeof(*stacks));
-    stacks->stack_bytes = stack_bytes;
+    stacks->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    stacks->stack_bytes = stack_bytes < 4 * stacks->page_bytes ? 4 * stacks->page_bytes
+                                                               : stack_bytes;
+    stacks->best = guard_wanted();
+}
+
+static void slab_tell_valgrind(const struct stacks *stacks, struct stack_slab *slab)
+{
+    slab->valgrind_ids = NULL;
+    if (!RUNNING_ON_VALGRIND)
+        return;
+    slab->valgrind_ids = base_calloc(STACKS_IN_SLAB, sizeof(*slab->valgrind_ids));
+    for (size_t i = 0; slab->valgrind_ids && i < STACKS_IN_SLAB; i++) {
+        const char *low = slab->base + i * stacks->stack_bytes;
+
+        slab->valgrind_ids[i] = VALGRIND_STACK_REGISTER(low + stacks->page_bytes,
+                                                        low + stacks->stack_bytes);
+    }
+}
+
+static void slab_forget(const struct stack_slab *slab, size_t slab_bytes)
+{
+    for (size_t i = 0; slab->valgrind_ids && i < STACKS_IN_SLAB; i++)
+        VALGRIND_STACK_DEREGISTER(slab->valgrind_ids[i]);
+    base_free(slab->valgrind_ids);
+    munmap(slab->base, slab_bytes);
+    atomic_fetch_sub(&guard_maps, slab->maps);
 }
 
 void stacks_done(struct stacks *stacks)
 {
     size_t slab_bytes = stacks->stack_bytes * STACKS_IN_SLAB;
 
-    for (uint32_t i = 0; i < stacks->slab_count; i++) {
-        munmap(stacks->slabs[i].base, slab_bytes);
-        atomic_fetch_sub(&guard_maps, stacks->slabs[i].maps);
-    }
+    for (uint32_t i = 0; i < stacks->slab_count; i++)
+        slab_forget(&stacks->slabs[i], slab_bytes);
     budget_give(BUDGET_STACK, (uint64_t)stacks->taken * STACK_ACCOUNTED_BYTES);
     base_free(stacks->slabs);
     base_free(stacks->cold);
@@ -104,25 +148,46 @@ static char *slab_map(size_t bytes)
     return base;
 }
 
-static enum stack_guard slab_guard(char *base, size_t stack_bytes, unsigned *ret_maps)
+/* Some systems that run programs of Linux take any advice and follow none: the
+ * kernel is asked to write there, which it must refuse. */
+static bool guard_markers_work(char *page, size_t page_bytes)
+{
+    return madvise(page, page_bytes, MADV_GUARD_INSTALL_) == 0 && syscall(SYS_uname, page) < 0 &&
+           errno == EFAULT;
+}
+
+/* A guard for each, as far as that goes. */
+static bool guard_each(const struct stacks *stacks, char *base, enum stack_guard form)
+{
+    for (size_t i = 0; i < STACKS_IN_SLAB; i++) {
+        char *page = base + i * stacks->stack_bytes;
+        int rc = form == STACK_GUARD_INSTALL
+                     ? madvise(page, stacks->page_bytes, MADV_GUARD_INSTALL_)
+                     : mprotect(page, stacks->page_bytes, PROT_NONE);
+
+        if (rc < 0)
+            return false;
+    }
+    return true;
+}
+
+static enum stack_guard slab_guard(const struct stacks *stacks, char *base, unsigned *ret_maps)
 {
     *ret_maps = 0;
-    if (madvise(base, PAGE_BYTES, MADV_GUARD_INSTALL_) == 0) {
-        for (size_t i = 1; i < STACKS_IN_SLAB; i++)
-            if (madvise(base + i * stack_bytes, PAGE_BYTES, MADV_GUARD_INSTALL_) < 0)
-                return STACK_GUARD_SLAB;
-        return STACK_GUARD_INSTALL;
+    if (stacks->best <= STACK_GUARD_INSTALL && guard_markers_work(base, stacks->page_bytes))
+        return guard_each(stacks, base, STACK_GUARD_INSTALL) ? STACK_GUARD_INSTALL
+                                                             : STACK_GUARD_SLAB;
+    if (stacks->best <= STACK_GUARD_PROTECT) {
+        if (atomic_fetch_add(&guard_maps, PROTECT_MAPS) + PROTECT_MAPS <= guard_maps_max()) {
+            *ret_maps = PROTECT_MAPS;
+            return guard_each(stacks, base, STACK_GUARD_PROTECT) ? STACK_GUARD_PROTECT
+                                                                 : STACK_GUARD_SLAB;
+        }
+        atomic_fetch_sub(&guard_maps, PROTECT_MAPS);
     }
-    if (atomic_fetch_add(&guard_maps, PROTECT_MAPS) + PROTECT_MAPS <= guard_maps_max()) {
-        *ret_maps = PROTECT_MAPS;
-        for (size_t i = 0; i < STACKS_IN_SLAB; i++)
-            if (mprotect(base + i * stack_bytes, PAGE_BYTES, PROT_NONE) < 0)
-                return STACK_GUARD_SLAB;
-        return STACK_GUARD_PROTECT;
-    }
-    atomic_fetch_sub(&guard_maps, PROTECT_MAPS - SLAB_MAPS);
+    atomic_fetch_add(&guard_maps, SLAB_MAPS);
     *ret_maps = SLAB_MAPS;
-    WEIR_IGNORE(mprotect(base, PAGE_BYTES, PROT_NONE), "the canaries stand as well");
+    WEIR_IGNORE(mprotect(base, stacks->page_bytes, PROT_NONE), "the canaries stand as well");
     return STACK_GUARD_SLAB;
 }
 
@@ -139,7 +204,8 @@ static bool slab_add(struct stacks *stacks)
     slab->base = slab_map(stacks->stack_bytes * STACKS_IN_SLAB);
     if (!slab->base)
         return false;
-    slab->guard = stacks->guard = slab_guard(slab->base, stacks->stack_bytes, &slab->maps);
+    slab->guard = stacks->guard = slab_guard(stacks, slab->base, &slab->maps);
+    slab_tell_valgrind(stacks, slab);
     stacks->canaries |= slab->guard == STACK_GUARD_SLAB;
     stacks->slab_count++;
     stacks->fresh = STACKS_IN_SLAB;
@@ -165,7 +231,7 @@ bool stack_has_canary(const struct stacks *stacks, const char *low)
 static void set_canary(const struct stacks *stacks, char *low)
 {
     if (stack_has_canary(stacks, low))
-        *(uint64_t *)(void *)(low + PAGE_BYTES) = STACK_CANARY;
+        *(uint64_t *)(void *)(low + stacks->page_bytes) = STACK_CANARY;
 }
 
 static char *stack_place(struct stacks *stacks)
@@ -200,7 +266,7 @@ void stack_give(struct stacks *stacks, char *low)
 
     stacks->taken--;
     budget_give(BUDGET_STACK, STACK_ACCOUNTED_BYTES);
-    madvise(low + PAGE_BYTES, stacks->stack_bytes - PAGE_BYTES, MADV_DONTNEED);
+    madvise(low + stacks->page_bytes, stacks->stack_bytes - stacks->page_bytes, MADV_DONTNEED);
     if (!cold)
         return; /* its place is lost until the end, its memory is not */
     stacks->cold = cold;
@@ -210,27 +276,30 @@ void stack_give(struct stacks *stacks, char *low)
 void stack_sample(struct stacks *stacks, char *low, size_t keep_bytes)
 {
     unsigned char resident[64];
-    size_t pages = stacks->stack_bytes / PAGE_BYTES, keep = keep_bytes / PAGE_BYTES;
+    size_t page = stacks->page_bytes, pages = stacks->stack_bytes / page;
+    size_t keep = (keep_bytes + page - 1) / page;
     size_t deep = 0, lowest = stack_has_canary(stacks, low) ? 2 : 1; /* not the canary's page */
 
     for (size_t first = lowest; first < pages && deep == 0; first += sizeof(resident)) {
         size_t count = pages - first < sizeof(resident) ? pages - first : sizeof(resident);
 
-        if (mincore(low + first * PAGE_BYTES, count * PAGE_BYTES, resident) < 0)
+        if (mincore(low + first * page, count * page, resident) < 0)
             return;
         for (size_t i = 0; i < count && deep == 0; i++)
             if (resident[i] & 1)
                 deep = pages - (first + i);
     }
-    if (deep * PAGE_BYTES > stacks->deepest_bytes)
-        stacks->deepest_bytes = deep * PAGE_BYTES;
+    if (deep * page > stacks->deepest_bytes)
+        stacks->deepest_bytes = deep * page;
     if (deep > keep)
-        madvise(low + lowest * PAGE_BYTES, (pages - keep - lowest) * PAGE_BYTES, MADV_DONTNEED);
+        madvise(low + lowest * page, (pages - keep - lowest) * page, MADV_DONTNEED);
 }
 
-bool stack_intact(const char *low)
+bool stack_intact(const struct stacks *stacks, const char *low, const void *sp)
 {
-    return *(const uint64_t *)(const void *)(low + PAGE_BYTES) == STACK_CANARY;
+    const char *canary = low + stacks->page_bytes;
+
+    return *(const uint64_t *)(const void *)canary == STACK_CANARY && (const char *)sp > canary;
 }
 
 const char *stack_guard_name(enum stack_guard guard)

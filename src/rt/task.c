@@ -123,13 +123,11 @@ static int task_drop_late(struct fiber *fiber, int rc)
     return -ECANCELED;
 }
 
-void task_run(struct fiber *fiber)
+void task_ran(struct fiber *fiber, int rc)
 {
     struct task *task = fiber->task;
     struct chain *chain;
-    int rc;
 
-    rc = fiber->fn(fiber->arg);
     task_tidy(fiber, task->scope);
     if (unlikely(task->extra != NULL)) {
         if (rc == SPREAD_AWAY && spread_left(task))

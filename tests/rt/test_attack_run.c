@@ -258,7 +258,8 @@ static void refuse_guard_markers(void)
     struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
 
     CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    CHECK_INT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        _exit(77); /* not on this system: a program's emulator, say */
 }
 
 #define MANY 16000 /* over what guards of their own are for */
@@ -316,6 +317,8 @@ static void guards_run_out_and_come_back(void **state)
         _exit(0);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
     assert_int_equal(status, 0);
 }
 

@@ -2,7 +2,7 @@
 # Installs with apt what a purpose needs and this machine lacks; asks for nothing, and does
 # nothing at all where everything is there.
 #
-#   tools/install.sh PURPOSE...      build | test | lint | sanitize | bench
+#   tools/install.sh PURPOSE...      build | test | lint | sanitize | bench | valgrind | cross
 #
 # libyyjson is the one package that a supported release (Debian 12) lacks. There it is taken from
 # the next Debian release, from the mirror that the machine already uses, with package lists and
@@ -20,7 +20,10 @@ packages_for() {
     lint) echo clang-19 clang-tidy-19 clang-format-19 g++ binutils python3 git ;;
     sanitize) echo clang-19 libclang-rt-19-dev llvm-19 ;;
     bench) echo valgrind wrk python3 ;;
-    *)  echo "tools/install.sh: no purpose '$1': give build, test, lint, sanitize or bench" >&2
+    valgrind) echo valgrind python3 ;;
+    cross) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
+    *)  echo "tools/install.sh: no purpose '$1': give build, test, lint, sanitize, bench, valgrind" \
+             "or cross" >&2
         return 1 ;;
     esac
 }

@@ -17,23 +17,46 @@
 void context_switch(void **save_sp, void *to_sp);
 void context_begin(void);
 
+/* Put under top what context_switch() takes from a stack that it takes up, so that
+ * it goes on in context_begin() with fn and arg, on a stack aligned to 16 bytes. */
+#if defined(__x86_64__)
+static inline void **context_frame(void **top, void (*fn)(void *arg), void *arg)
+{
+    void **sp = top - 9;
+
+    /* r15, r14, r13, r12, rbx, rbp, return. */
+    memset(sp, 0, 9 * sizeof *sp);
+    sp[3] = (void *)fn;
+    sp[4] = arg;
+    sp[6] = (void *)context_begin;
+    return sp;
+}
+#elif defined(__aarch64__)
+static inline void **context_frame(void **top, void (*fn)(void *arg), void *arg)
+{
+    void **sp = top - 20;
+    register void *begin __asm__("x17") = (void *)context_begin;
+    register void *modifier __asm__("x16") = top;
+
+    /* x29, x30, x19 to x28, d8 to d15. The address is signed as context_switch()
+     * signs its own (pacia1716, a hint). */
+    __asm__("hint #8" : "+r"(begin) : "r"(modifier));
+    memset(sp, 0, 20 * sizeof *sp);
+    sp[1] = begin;
+    sp[2] = arg;
+    sp[3] = (void *)fn;
+    return sp;
+}
+#else
+#error "no context switch for this processor: see src/rt/switch_*.S"
+#endif
+
 /* Make a context that will call fn(arg) on the stack that ends at top. */
 static inline void context_make(struct context *context, char *low, char *top,
                                 void (*fn)(void *arg), void *arg)
 {
-    void **sp = (void **)((uintptr_t)top & ~(uintptr_t)15);
+    void **sp = context_frame((void **)((uintptr_t)top & ~(uintptr_t)15), fn, arg);
 
-    /* As context_switch leaves a stack: r15, r14, r13, r12, rbx, rbp, return.
-     * The function is called with the stack aligned to 16 bytes. */
-    *--sp = NULL;
-    *--sp = NULL;
-    *--sp = (void *)context_begin;
-    *--sp = NULL;       /* rbp: the end of the frames */
-    *--sp = arg;        /* rbx */
-    *--sp = (void *)fn; /* r12 */
-    *--sp = NULL;
-    *--sp = NULL;
-    *--sp = NULL;
     context->sp = sp;
     (void)low;
 #ifdef CONTEXT_ASAN

@@ -12,6 +12,7 @@
 #include <weir/exchange.h>
 #include <weir/export.h>
 #include <weir/fd.h>
+#include <weir/file.h>
 #include <weir/guard.h>
 #include <weir/jobs.h>
 #include <weir/json.h>

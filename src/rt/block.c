@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "rt/block.h"
 #include "rt/threads.h"
 
 #define IDLE_NS INT64_C(10000000000)
@@ -241,6 +242,38 @@ int block_call_on(weir_threads *pool, weir_fn *fn, void *arg, const weir_block_o
         *opts->abandoned = false;
     rc = rt_check();
     return rc < 0 ? rc : block_on(pool, fn, arg, opts);
+}
+
+int block_call_shielded(weir_threads *pool, weir_fn *fn, void *arg, const char *name)
+{
+    struct fiber *self = fiber_current();
+    struct block_call call = { .wait = { .what = name, .object = (void *)fn } };
+    struct block_job job = {
+        .message = { .run = block_ended },
+        .call = &call,
+        .pool = pool,
+        .loop = loop_current,
+        .fn = fn,
+        .arg = arg,
+        .context = self->scope->context,
+        .deadline_ns = WEIR_NEVER_NS,
+    };
+    struct chain *kept = self->chain;
+    int rc;
+
+    list_init(&job.link);
+    self->chain = NULL; /* a refusal is nobody's business */
+    rc = submit(loop_current, &job);
+    weir_recover();
+    self->chain = kept;
+    if (rc < 0)
+        return fn(arg);
+    rc = rt_park_shielded(&call.wait);
+    if (job.chain) {
+        chain_free(self->chain);
+        self->chain = job.chain;
+    }
+    return rc;
 }
 
 int weir_block_opt(weir_fn *fn, void *arg, const weir_block_opts *opts)

@@ -30,4 +30,10 @@ void foreign_collect(struct foreign *f, struct node *ended);
  * -EPERM (a regular file or directory: nothing to wait for), -EBADF. */
 int foreign_ready_now(int fd, short events);
 
+/* Wait for a descriptor, as a checkpoint; what and object are for whoever looks. A
+ * source's wait ends with 0 when the task is asked to drain. */
+int foreign_wait(int fd, short events, bool source, const char *what, const void *object);
+/* The same, where a cancel must not end the wait. */
+int foreign_wait_shielded(int fd, short events, const char *what, const void *object);
+
 #endif

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "rt/block.h"
 
 #define FIRST_BUCKET_NS 10000
 

@@ -48,8 +48,4 @@ enum job_end threads_give_up(weir_threads *threads, struct block_job *job);
 /* A job has ended: count it. begun_ns is when it began. */
 void threads_count(weir_threads *threads, int64_t queued_ns, int64_t begun_ns, int64_t ended_ns);
 
-/* Who is told of each job's time in the queue, on any thread; set once, before the
- * runtime runs. *place is the observer's own, one for each pool. */
-void threads_on_queued(void (*observe)(void **place, const char *pool, int64_t queued_ns));
-
 #endif

@@ -20,6 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import backends  # noqa: E402
+import echo  # noqa: E402
 import gateway  # noqa: E402
 import memory  # noqa: E402
 import micro  # noqa: E402
@@ -51,7 +52,7 @@ def measure_group(context, group, wanted):
         return micro.measure(context, wanted, units)
     if group == "backends":
         return backends.measure(context, wanted)
-    measure = {"plaintext": plaintext.measure, "gateway": gateway.measure,
+    measure = {"echo": echo.measure, "plaintext": plaintext.measure, "gateway": gateway.measure,
                "heap": memory.measure_heap, "idle": memory.measure_idle}[group]
     return measure(context)
 

@@ -71,6 +71,24 @@ static int literal_answer(const struct addr *addr, weir_addresses *ret_addresses
     return 0;
 }
 
+/* When to answer: with both families, or a little after the first that has some. */
+static int64_t ready_ns_of(const struct dns_name *name)
+{
+    bool pending = false;
+    int64_t first_ns = WEIR_NEVER_NS;
+
+    for (int i = 0; i < DNS_FAMILIES; i++) {
+        const struct dns_half *half = &name->half[i];
+
+        pending |= dns_half_pending(half);
+        if (!dns_half_pending(half) && half->count > 0 && half->arrived_ns < first_ns)
+            first_ns = half->arrived_ns;
+    }
+    if (!pending)
+        return 0;
+    return first_ns == WEIR_NEVER_NS ? first_ns : first_ns + DNS_RESOLUTION_DELAY_NS;
+}
+
 int weir_resolve(weir_str host, weir_addresses *ret_addresses)
 {
     struct dns_name *name;
@@ -90,7 +108,7 @@ int weir_resolve(weir_str host, weir_addresses *ret_addresses)
     rc = dns_name_get(host, &name);
     if (rc < 0)
         return rc;
-    while (rc == 0 && (ready_ns = dns_name_ready_ns(name)) > loop_now_ns(loop_self()))
+    while (rc == 0 && (ready_ns = ready_ns_of(name)) > loop_now_ns(loop_self()))
         rc = dns_name_wait(name, ready_ns);
     if (rc == 0)
         rc = name_answer(name, ret_addresses);

@@ -56,7 +56,7 @@ enum sim_fault {
 #define SIM_FAULT_ID_(name, largest, drawn, what) SIM_FAULT_##name,
     SIM_FAULTS(SIM_FAULT_ID_)
 #undef SIM_FAULT_ID_
-    SIM_FAULT_KINDS
+        SIM_FAULT_KINDS
 };
 
 #define SIM_RANGES_MAX 32

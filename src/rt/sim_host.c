@@ -130,8 +130,10 @@ int sim_part(struct sim *sim, const char *from, const char *to, bool one_way, ui
     struct sim_part *part;
 
     if (set_parse(&sets[0], from) < 0 || set_parse(&sets[1], to) < 0)
-        return weir_fail(-EINVAL, "a set of hosts is \"*\" or at most %d addresses with commas "
-                         "between, not \"%s\" and \"%s\"", SIM_HOSTS_MAX, from, to);
+        return weir_fail(-EINVAL,
+                         "a set of hosts is \"*\" or at most %d addresses with commas "
+                         "between, not \"%s\" and \"%s\"",
+                         SIM_HOSTS_MAX, from, to);
     part = part_new(sim, one_way, heal_ms);
     if (!part)
         return -ENOMEM;

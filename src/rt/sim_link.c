@@ -55,8 +55,7 @@ void sim_links_free(struct sim *sim)
     }
 }
 
-int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link,
-                          struct sim_conn *about)
+int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link, struct sim_conn *about)
 {
     int64_t delay_ns = link->latency_ns;
 

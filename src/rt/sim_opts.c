@@ -23,7 +23,7 @@ static const struct option options[] = {
 #undef SETTING_ROW
 #define FAULT_ROW(name, largest, drawn, what) \
     { #name, offsetof(struct sim_opts, fault[SIM_FAULT_##name]), 0, largest, drawn, what },
-    SIM_FAULTS(FAULT_ROW)
+        SIM_FAULTS(FAULT_ROW)
 #undef FAULT_ROW
 };
 

@@ -69,10 +69,10 @@ static bool surely_cancelled(const struct model_scope *scope)
     return false;
 }
 
-static bool has_cause(const struct model_scope *scope)
+static bool is_asked(const struct model_scope *scope)
 {
     for (; scope; scope = scope->parent)
-        if (scope->cancelled || scope->deadline_ns <= model.now_ns)
+        if (scope->cancelled)
             return true;
     return false;
 }
@@ -90,7 +90,7 @@ static void check_cause(const struct model_scope *scope, int rc)
     if (rc == -ETIMEDOUT)
         holds(deadline_passed(scope), "a time-out comes after a deadline");
     if (rc == -ECANCELED)
-        holds(has_cause(scope), "a cancel has a cause");
+        holds(is_asked(scope), "a cancel has a cause, and that is no deadline");
 }
 
 void model_scope_cancel(struct model_scope *scope)
@@ -132,7 +132,7 @@ void model_child_ends(struct model_scope *scope, bool optional, int rc)
     }
     if (scope->first_failure == 0) {
         scope->first_failure = rc;
-        scope->first_is_clean = !has_cause(scope) && !scope->seen;
+        scope->first_is_clean = !is_asked(scope) && !deadline_passed(scope) && !scope->seen;
     }
     scope->cancelled = true; /* fail-fast */
 }
@@ -180,17 +180,17 @@ uint32_t model_item_index(const struct model_item *item)
     return (uint32_t)(item - model.items);
 }
 
-struct model_item *model_offer(struct model_chan *chan, struct model_item **last)
+struct model_item *model_offer(struct model_chan *chan)
 {
     struct model_item *item;
 
     holds(model.item_count < MODEL_ITEMS, "the model has room for the items of a round");
     item = &model.items[model.item_count++];
-    *item = (struct model_item){ .chan = chan, .before = *last };
+    *item = (struct model_item){ .chan = chan };
     return item;
 }
 
-void model_offered(struct model_item *item, struct model_item **last, int rc)
+void model_offered(struct model_item *item, int rc)
 {
     struct model_chan *chan = item->chan;
 
@@ -201,7 +201,6 @@ void model_offered(struct model_item *item, struct model_item **last, int rc)
         return;
     }
     item->state = MODEL_SENT;
-    *last = item;
     chan->sent++;
     holds(chan->sent - chan->received <= (int64_t)chan->capacity + chan->receiving,
           "no more is in a channel than fits");
@@ -217,7 +216,8 @@ void model_not_received(struct model_chan *chan)
     chan->receiving--;
 }
 
-void model_received(struct model_chan *chan, uint32_t who, int rc, struct model_item *item)
+void model_received(struct model_chan *chan, struct model_item **last, int rc,
+                    struct model_item *item)
 {
     chan->receiving--;
     if (rc == 0) {
@@ -229,11 +229,10 @@ void model_received(struct model_chan *chan, uint32_t who, int rc, struct model_
     holds(item->chan == chan, "what is received was sent to that channel");
     holds(item->state != MODEL_REFUSED, "what was refused is not received");
     holds(!item->received, "an item is received once");
-    holds(item->overtaken_by != who, "nobody gets two items of a sender in the wrong order");
+    holds(!*last || item > *last, "nobody gets two items in another order than they were sent in");
+    *last = item;
     item->received = true;
     chan->received++;
-    for (struct model_item *i = item->before; i && !i->received; i = i->before)
-        i->overtaken_by = who;
 }
 
 void model_closed(struct model_chan *chan)
@@ -245,7 +244,6 @@ void model_dropped(struct model_item *item)
 {
     holds(item->state == MODEL_SENT && !item->received && !item->dropped,
           "what is left in a channel was sent, and not received");
-    holds(item->overtaken_by == 0, "what is left in a channel was not overtaken");
     item->dropped = true;
 }
 

@@ -10,8 +10,9 @@
  *               closed or joined; a join is 0 when all required children succeeded,
  *               and else the first failure
  *   channels    what a send has reported is received once or left in the channel;
- *               what it has refused never; nobody gets two items of a sender in the
- *               wrong order; no more wait inside than fit; 0 means closed and empty
+ *               what it has refused never; nobody gets two items in another order
+ *               than that of their sends; no more wait inside than fit; 0 means closed
+ *               and empty
  *   locks       a writer is alone; nobody overtakes who must wait for it
  *   semaphores  never more units than there are
  *
@@ -53,8 +54,6 @@ struct model_item {
     struct model_chan *chan;
     enum model_item_state state;
     bool received, dropped;
-    struct model_item *before; /* the sender's last one in this channel */
-    uint32_t overtaken_by;     /* by whom a later one was received; 0: nobody */
 };
 
 struct model_chan {
@@ -98,14 +97,14 @@ void model_child_ends(struct model_scope *scope, bool optional, int rc);
 void model_call_begins(struct model_call *call, struct model_scope *scope, const char *what);
 void model_call_ended(const struct model_call *call, int rc);
 
-/* *last is the sender's own, one for each channel, NULL at first. */
-struct model_item *model_offer(struct model_chan *chan, struct model_item **last);
+struct model_item *model_offer(struct model_chan *chan);
 struct model_item *model_item_at(uint32_t index);
 uint32_t model_item_index(const struct model_item *item);
-void model_offered(struct model_item *item, struct model_item **last, int rc);
+void model_offered(struct model_item *item, int rc);
 void model_receiving(struct model_chan *chan);
-/* rc 1 with the item; taken: this call was for this channel (of a select, the arm). */
-void model_received(struct model_chan *chan, uint32_t who, int rc, struct model_item *item);
+/* rc 1 with the item. *last is the receiver's own, one for each channel. */
+void model_received(struct model_chan *chan, struct model_item **last, int rc,
+                    struct model_item *item);
 void model_not_received(struct model_chan *chan);
 void model_closed(struct model_chan *chan);
 void model_dropped(struct model_item *item);

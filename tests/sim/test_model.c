@@ -32,7 +32,7 @@ typedef WEIR_CHAN(uint32_t) item_chan;
 struct actor {
     uint32_t id, depth;
     struct model_scope *scope;
-    struct model_item *last[CHANNELS];
+    struct model_item *got[CHANNELS]; /* the last of each */
     bool optional, needs;
     int rc;                /* when it has ended */
     bool ended;
@@ -85,7 +85,7 @@ static int ended(struct model_call *call, int rc)
 static int do_send(struct actor *self)
 {
     uint32_t c = below(CHANNELS), index;
-    struct model_item *item = model_offer(&now.chan_models[c], &self->last[c]);
+    struct model_item *item = model_offer(&now.chan_models[c]);
     struct model_call call;
     int rc;
 
@@ -93,12 +93,12 @@ static int do_send(struct actor *self)
     if (below(4) == 0) {
         now.steps++;
         rc = weir_try_send(now.chans[c], &index);
-        model_offered(item, &self->last[c], rc);
+        model_offered(item, rc);
         return 0;
     }
     begins(&call, self, "send");
     rc = weir_send(now.chans[c], &index);
-    model_offered(item, &self->last[c], rc);
+    model_offered(item, rc);
     return ended(&call, rc);
 }
 
@@ -112,12 +112,13 @@ static int do_receive(struct actor *self)
     if (below(4) == 0) {
         now.steps++;
         rc = weir_try_recv(now.chans[c], &index);
-        model_received(&now.chan_models[c], self->id, rc, rc == 1 ? model_item_at(index) : NULL);
+        model_received(&now.chan_models[c], &self->got[c], rc,
+                       rc == 1 ? model_item_at(index) : NULL);
         return 0;
     }
     begins(&call, self, "receive");
     rc = weir_recv(now.chans[c], &index);
-    model_received(&now.chan_models[c], self->id, rc, rc == 1 ? model_item_at(index) : NULL);
+    model_received(&now.chan_models[c], &self->got[c], rc, rc == 1 ? model_item_at(index) : NULL);
     return ended(&call, rc);
 }
 
@@ -125,7 +126,7 @@ static int do_select(struct actor *self)
 {
     uint32_t in[2] = { below(CHANNELS), below(CHANNELS) }, out = below(CHANNELS);
     uint32_t got[2] = { 0, 0 }, index;
-    struct model_item *item = model_offer(&now.chan_models[out], &self->last[out]);
+    struct model_item *item = model_offer(&now.chan_models[out]);
     struct model_call call;
     weir_pick pick;
 
@@ -140,9 +141,9 @@ static int do_select(struct actor *self)
         if (pick.arm != i * 2)
             model_not_received(&now.chan_models[in[i]]);
         else
-            model_received(&now.chan_models[in[i]], self->id, pick.rc,
+            model_received(&now.chan_models[in[i]], &self->got[in[i]], pick.rc,
                            pick.rc == 1 ? model_item_at(got[i]) : NULL);
-    model_offered(item, &self->last[out], pick.arm == 1 ? pick.rc : -EAGAIN);
+    model_offered(item, pick.arm == 1 ? pick.rc : -EAGAIN);
     /* A brother's own failure is no cancel of this call. */
     ended(&call, pick.arm == -1 ? pick.rc : 0);
     return pick.arm == -1 ? pick.rc : 0;
@@ -163,9 +164,15 @@ static void do_close(void)
 static int pause_briefly(struct actor *self)
 {
     struct model_call call;
+    uint32_t ms = below(3);
+    int64_t begun_ns = weir_now().ns;
+    int rc;
 
     begins(&call, self, "pause");
-    return ended(&call, below(2) ? weir_yield() : weir_sleep_ms(below(3)));
+    rc = ended(&call, ms == 0 ? weir_yield() : weir_sleep_ms(ms));
+    if (rc == 0 && weir_now().ns - begun_ns < ms * INT64_C(1000000))
+        broken("a sleep that has come to its end has lasted");
+    return rc;
 }
 
 static int do_lock(struct actor *self)
@@ -293,8 +300,8 @@ static void actor_init(struct actor *child, const struct actor *parent, struct m
                              .brother = brother };
 }
 
-static void check_results(const struct actor *children, const weir_task *tasks,
-                          const bool *held, uint32_t count)
+static void check_results(const struct actor *children, const weir_task *tasks, const bool *held,
+                          uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         int rc = 0, found;
@@ -340,10 +347,9 @@ static int do_scope(struct actor *self)
     weir_scope s = weir_scope_open_opt(&opts);
     int rc = 0;
 
-    scope = model_scope_open(outer,
-                             opts.timeout_ms ? weir_now().ns + opts.timeout_ms * INT64_C(1000000)
-                                             : WEIR_NEVER_NS,
-                             opts.shield, opts.limit);
+    scope = model_scope_open(
+        outer, opts.timeout_ms ? weir_now().ns + opts.timeout_ms * INT64_C(1000000) : WEIR_NEVER_NS,
+        opts.shield, opts.limit);
     scope->handle = (uint64_t)s.slot << 32 | s.generation;
     self->scope = scope;
     start_children(self, s, scope, children, tasks, held, count);
@@ -419,7 +425,8 @@ static void drop_item(void *item)
 
 static int run_round(void *arg)
 {
-    struct actor root = { .id = ++now.actors, .scope = model_scope_open(NULL, WEIR_NEVER_NS, false, 0) };
+    struct actor root = { .id = ++now.actors,
+                          .scope = model_scope_open(NULL, WEIR_NEVER_NS, false, 0) };
 
     (void)arg;
     for (uint32_t c = 0; c < CHANNELS; c++) {
@@ -430,7 +437,8 @@ static int run_round(void *arg)
         now.steps++;
         /* A deadline of its own around what may wait for each other for ever. */
         WEIR_SCOPE(s, .timeout_ms = 40) {
-            root.scope = model_scope_open(root.scope, weir_now().ns + 40 * INT64_C(1000000), false, 0);
+            root.scope = model_scope_open(root.scope, weir_now().ns + 40 * INT64_C(1000000), false,
+                                          0);
             root.scope->handle = (uint64_t)s.slot << 32 | s.generation;
             do_scope(&root);
             root.scope = root.scope->parent;

@@ -170,8 +170,8 @@ struct sim {
     uint64_t conn_count;   /* that were ever made */
     uint64_t drawn;        /* for the details of the fault that came up last */
     uint32_t faults;       /* that have come up */
-    uint32_t quiet;        /* nothing fails while the simulator writes its trace */
     uint32_t *faults_copy; /* the same, for who outlives a crash; or NULL */
+    uint32_t quiet;        /* nothing fails while the simulator writes its trace */
     struct alloc_hook memory, *memory_before;
     struct node events;
     struct sim_loop *loops;
@@ -196,8 +196,8 @@ struct sim {
     struct strbuf trace;
     bool trace_full;
     int trace_fd; /* a copy of each line, or -1 */
-};
     struct weir_sim *handle; /* the public one, or NULL */
+};
 
 /* sim.c */
 uint64_t sim_random(uint64_t *state);
@@ -215,8 +215,8 @@ static inline bool sim_event_armed(const struct sim_event *event)
 /* With a line's text: for the public form. */
 void sim_vtrace(struct sim *sim, const char *fmt, va_list args);
 /* A line of the simulator's own, when the option show is at least that. */
-__attribute__((format(printf, 3, 4))) void sim_note(struct sim *sim, uint32_t show,
-                                                    const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) void sim_note(struct sim *sim, uint32_t show, const char *fmt,
+                                                    ...);
 
 /* sim_fault.c */
 /* Does a fault of this kind happen here? The connection that it concerns, or NULL,
@@ -315,8 +315,7 @@ struct sim_link *sim_link_of(struct sim *sim, uint16_t port);
 struct sim_link *sim_link_new(struct sim *sim, uint16_t port);
 void sim_links_free(struct sim *sim);
 /* How long the next thing sent over it takes; about may be NULL. */
-int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link,
-                          struct sim_conn *about);
+int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link, struct sim_conn *about);
 /* sim_conn.c: a link is whole again. */
 void sim_link_resume(struct sim *sim, struct sim_link *link);
 
@@ -341,6 +340,9 @@ void sim_names_free(struct sim *sim);
 struct weir_sim;
 struct weir_sim *sim_handle_new(const struct sim_opts *opts);
 struct sim *sim_of_handle(struct weir_sim *handle);
+
+/* sim_run.c: this loop is the thread's, at the clock's time. */
+void sim_enter(struct sim *sim, struct loop *loop);
 
 /* sim_stuck.c: a line for each task that waits; the first one's into first. */
 void sim_name_waits(struct sim *sim, char *first, size_t size);

@@ -1,36 +1,20 @@
 /* Waiting in a lock's queue: the parts off the straight way; see queued.h.
  *
- * The guard is a spin lock, held for a few instructions and never over a wait. Where
- * its holder has lost its processor, those that want it give theirs up.
+ * The guard is a lock as in spin.h, but a plain integer, as it stands in public
+ * structs which C++ reads too.
  *
  * Which loop a lock belongs to is written into it at its first use, with the number
  * of the run of the runtime, as a static lock is used in run after run. */
 #include "rt/queued.h"
-
-#include <sched.h>
-
-#define GUARD_SPINS 100
-
-static void spin_pause(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
+#include "rt/spin.h"
 
 void queued_guard_wait(weir_wait_queue *queue)
 {
-    uint32_t spins = 0;
+    unsigned rounds = 0;
 
     do {
-        while (__atomic_load_n(&queue->guard_, __ATOMIC_RELAXED) != 0) {
-            if (++spins % GUARD_SPINS == 0)
-                sched_yield();
-            else
-                spin_pause();
-        }
+        while (__atomic_load_n(&queue->guard_, __ATOMIC_RELAXED) != 0)
+            spin_relax(&rounds);
     } while (__atomic_exchange_n(&queue->guard_, 1, __ATOMIC_ACQUIRE) != 0);
 }
 

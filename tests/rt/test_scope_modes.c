@@ -1,6 +1,8 @@
 /* Scopes that collect, scopes that race, and who may start children where. */
 #include "rt/sync_run.h"
 
+#include <stdatomic.h>
+
 #include <weir/scope.h>
 #include <weir/time.h>
 
@@ -376,6 +378,53 @@ static void collecting_with_limit_and_needs_cancelled_at_any_wait(void **state)
     sweep_everywhere(collect_nested, 6);
 }
 
+/* ---- runners on other loops ------------------------------------------------------ */
+
+static atomic_int units;
+
+static int get_unit_anywhere(void *arg)
+{
+    uint32_t ms = *(uint32_t *)arg;
+    int rc = weir_sleep_ms(ms);
+
+    if (rc < 0)
+        return rc;
+    WEIR_SCOPE(shield, .shield = true)
+        CHECK_INT(weir_sleep_ms(ms), 0);
+    atomic_fetch_add(&units, 1);
+    return 5;
+}
+
+static void give_unit_back(void *arg)
+{
+    (void)arg;
+    atomic_fetch_sub(&units, 1);
+}
+
+static int race_over_loops(void *arg)
+{
+    uint32_t waits[] = { 2, 2, 3, 60000 };
+
+    (void)arg;
+    for (int round = 0; round < 20; round++) {
+        atomic_store(&units, 0);
+        WEIR_SCOPE(s, .race = true) {
+            for (uint32_t i = 0; i < 4; i++)
+                weir_go_on(s, i % weir_loops(), get_unit_anywhere, &waits[i],
+                           .drop = give_unit_back);
+            CHECK_INT(weir_join(s), 5);
+        }
+        CHECK_INT(atomic_load(&units), 1); /* the winner's */
+    }
+    return 0;
+}
+
+static void a_race_over_three_loops(void **state)
+{
+    (void)state;
+    assert_int_equal(weir_run(race_over_loops, NULL, .loops = 3, .grace_ms = 1000), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_cancelled_task_does_not_wait_for_room),
         cmocka_unit_test(a_race_loses_nothing_when_cancelled_at_any_wait),
         cmocka_unit_test(collecting_with_limit_and_needs_cancelled_at_any_wait),
+        cmocka_unit_test(a_race_over_three_loops),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

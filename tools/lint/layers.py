@@ -8,7 +8,7 @@ BESIDE = {frozenset(("data", "flow"))}
 PUBLIC = {
     "export": "base", "error": "base", "str": "base", "time": "base",
     "type": "type", "value": "type", "json": "type",
-    "run": "rt", "scope": "rt", "chan": "rt", "sync": "rt", "sim": "rt",
+    "run": "rt", "scope": "rt", "chan": "rt", "sync": "rt", "sim": "rt", "jobs": "rt",
     "log": "obs", "metrics": "obs",
     "addr": "net", "address": "net", "stream": "net", "listen": "net",
     "guard": "guard", "pool": "guard", "breaker": "guard",

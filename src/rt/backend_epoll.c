@@ -5,6 +5,11 @@
  * event or call said is kept in file->ready: an operation is tried only when it
  * may succeed (socket.c).
  *
+ * A listening socket is registered only from when an accept waits until one is
+ * cancelled: the kernel tells one loop of a new connection, and must not choose
+ * one that has stopped to accept. What it was told of and others were not, it
+ * takes: a cancelled accept tries once more, when nothing can be told any more.
+ *
  * Invariants: a pending operation's readiness bit is clear; done is only called
  * from poll; an event of the batch being worked on whose file was detached is
  * blanked. */
@@ -24,6 +29,8 @@
 #include "rt/loop.h"
 #include "rt/random.h"
 #include "rt/socket.h"
+
+enum { REGISTERED = 1 }; /* file->flags */
 
 #define EPOLL_BATCH 64 /* what is received is worked off before more is taken */
 
@@ -124,6 +131,31 @@ static struct io_op **slot_of(struct io_op *op)
     return reads ? &op->file->reader : &op->file->writer;
 }
 
+/* Be told of connections. False: it failed, and the operation has ended. */
+static bool listen_on(struct epoll_backend *be, struct io_op *op)
+{
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET | EPOLLEXCLUSIVE,
+                                 .data.ptr = op->file };
+
+    if (op->file->flags & REGISTERED)
+        return true;
+    if (epoll_ctl(be->epoll, EPOLL_CTL_ADD, op->file->fd, &event) < 0) {
+        op->res = -errno;
+        return false;
+    }
+    op->file->flags |= REGISTERED;
+    return true;
+}
+
+/* Be told no more. True: a connection came before, and is the result. */
+static bool listen_off(struct epoll_backend *be, struct io_op *op)
+{
+    epoll_ctl(be->epoll, EPOLL_CTL_DEL, op->file->fd, NULL);
+    op->file->flags &= (uint8_t)~REGISTERED;
+    op->file->ready |= CAN_READ;
+    return socket_accept(op) && op->res >= 0;
+}
+
 static bool foreign_begin(struct epoll_backend *be, struct io_op *op)
 {
     struct epoll_event event = { .events = EPOLLIN };
@@ -158,6 +190,8 @@ static bool epoll_submit(struct loop *loop, struct io_op *op)
     }
     if (try_op(loop, op))
         return true;
+    if (op->kind == IO_ACCEPT && !listen_on(backend_of(loop), op))
+        return true;
     op->pending = true;
     *slot = op;
     return false;
@@ -172,7 +206,8 @@ static void epoll_cancel(struct loop *loop, struct io_op *op)
     else
         *slot_of(op) = NULL;
     op->cancelled = true;
-    op->res = -ECANCELED;
+    if (op->kind != IO_ACCEPT || !listen_off(backend_of(loop), op))
+        op->res = -ECANCELED;
     if (op->kind == IO_SEND && op->send.moved > 0)
         op->res = op->send.moved > INT32_MAX ? INT32_MAX : (int)op->send.moved;
     list_push(&backend_of(loop)->ended, &op->link);
@@ -274,12 +309,13 @@ static int epoll_attach(struct loop *loop, struct io_file *file, int fd, bool li
 {
     struct epoll_event event = { .data.ptr = file };
 
-    event.events = listening ? EPOLLIN | EPOLLET | EPOLLEXCLUSIVE
-                             : EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
     file->fd = fd;
     file->ready = listening ? CAN_READ : CAN_WRITE;
     file->flags = 0;
     file->reader = file->writer = NULL;
+    if (listening)
+        return 0;
     if (epoll_ctl(backend_of(loop)->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
         file->fd = -1;
         return -errno;

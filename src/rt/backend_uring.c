@@ -45,7 +45,7 @@
 #define LEAVE_NS 1000000000
 
 enum { SHOT = 1, IN = 2, OUT = 4 };           /* requests */
-enum { LISTENING = 1, RECEIVED = 2, ENDED = 4 }; /* slot->flags */
+enum { LISTENING = 1, RECEIVED = 2, ENDED = 4, UNWANTED = 8 }; /* slot->flags */
 
 /* The user data of requests without a slot: less than a slot's alignment. */
 enum { FOR_NOBODY = 8, FOR_WAKE = 9, FOR_FOREIGN = 10 };
@@ -190,7 +190,8 @@ static bool make_requests(struct uring_backend *be, struct uring_slot *slot, str
 {
     for (unsigned request = SHOT; request <= OUT; request <<= 1) {
         bool wanted = slot->wants & request, armed = slot->armed & request;
-        bool unwanted = !slot->file || (request == SHOT && slot->held_count >= HELD_MAX);
+        bool unwanted = !slot->file || slot->flags & UNWANTED ||
+                        (request == SHOT && slot->held_count >= HELD_MAX);
         struct io_uring_sqe *sqe;
 
         if (request == SHOT && wanted && !can_lend(be, pool)) {
@@ -249,6 +250,13 @@ static bool make_all_requests(struct loop *loop)
         }
     }
     return be->wake_armed;
+}
+
+/* What was noted is done now. */
+static void submit_now(struct loop *loop)
+{
+    if (make_all_requests(loop))
+        uring_ring_enter(&backend_of(loop)->ring, 0);
 }
 
 /* ---- operations ---------------------------------------------------------------- */
@@ -377,6 +385,24 @@ static bool uring_submit(struct loop *loop, struct io_op *op)
     return false;
 }
 
+/* The kernel tells one loop of a new connection, and must not choose one that has
+ * stopped to accept; what this one was told of and others were not, it takes. True:
+ * there was one, and it is the result. */
+static bool listen_off(struct loop *loop, struct io_op *op)
+{
+    struct uring_slot *slot = slot_of(op->file);
+
+    slot->wants = 0;
+    if (slot->armed) {
+        slot->flags |= UNWANTED;
+        want(backend_of(loop), slot, 0);
+        submit_now(loop);
+        slot->flags &= (uint8_t)~UNWANTED;
+    }
+    op->file->ready |= CAN_READ;
+    return socket_accept(op) && op->res >= 0;
+}
+
 static void uring_cancel(struct loop *loop, struct io_op *op)
 {
     struct uring_backend *be = backend_of(loop);
@@ -388,7 +414,8 @@ static void uring_cancel(struct loop *loop, struct io_op *op)
     else
         *place_of(op) = NULL;
     op->cancelled = true;
-    op->res = -ECANCELED;
+    if (op->kind != IO_ACCEPT || !listen_off(loop, op))
+        op->res = -ECANCELED;
     if (op->kind == IO_SEND && op->send.moved > 0)
         op->res = op->send.moved > INT32_MAX ? INT32_MAX : (int)op->send.moved;
     list_push(&be->ended, &op->link);
@@ -439,9 +466,11 @@ static void shot_ended(struct loop *loop, struct uring_slot *slot, int res, stru
     if (res > 0) {
         buf->to = (uint32_t)res;
         hold(be, slot, buf);
+    } else if (res == -ENOBUFS) {
+        uring_ring_lend_more(&be->ring); /* and the reader goes on in the next turn */
     } else if (res == -EINVAL || res == -EOPNOTSUPP || res == -ENOSYS) {
         be->ring.shots = false; /* the kernel is older than 6.0 */
-    } else if (res != -ECANCELED && res != -ENOBUFS && res != -EAGAIN && res != -EINTR) {
+    } else if (res != -ECANCELED && res != -EAGAIN && res != -EINTR) {
         slot->flags |= ENDED;
         slot->end = res;
     }
@@ -622,8 +651,8 @@ static void let_go(struct loop *loop, struct uring_slot *slot)
         return;
     }
     want(be, slot, 0);
-    if (listening && !be->leaving && make_all_requests(loop))
-        uring_ring_enter(&be->ring, 0);
+    if (listening && !be->leaving)
+        submit_now(loop);
 }
 
 static void uring_detach(struct loop *loop, struct io_file *file, bool keep_open)

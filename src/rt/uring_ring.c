@@ -9,7 +9,8 @@
  * Buffers are lent by number: the kernel takes one when bytes have come, and the
  * completion says which. It is the receiver's then; the number gets another before
  * the loop waits again. So one turn receives into URING_BUFFERS at most, and input
- * is taken no faster than it is worked off.
+ * is taken no faster than it is worked off. Few are lent at first, and twice as many
+ * each time that they were not enough.
  *
  * Invariants: bufs[n] is NULL exactly for the numbers in gone[]; the kernel takes
  * only from bufs. */
@@ -90,6 +91,7 @@ int uring_ring_open(struct uring_ring *r)
     if (rc < 0)
         return rc;
     io_uring_ring_dontfork(&r->ring);
+    r->lend_max = URING_LENT_FIRST;
     while (r->gone_count < URING_BUFFERS) {
         r->gone[r->gone_count] = (uint16_t)r->gone_count;
         r->gone_count++;
@@ -129,7 +131,7 @@ void uring_ring_lend(struct uring_ring *r, struct buf_pool *pool)
     int count = 0;
 
     /* What is lent waits for bytes that may not come: not when memory is short. */
-    while (r->gone_count > 0 && budget_admits(BUF_BYTES)) {
+    while (URING_BUFFERS - r->gone_count < r->lend_max && budget_admits(BUF_BYTES)) {
         struct buf *buf = buf_new(pool);
         uint16_t number;
 
@@ -143,6 +145,12 @@ void uring_ring_lend(struct uring_ring *r, struct buf_pool *pool)
     }
     if (count > 0)
         io_uring_buf_ring_advance(r->lent, count);
+}
+
+void uring_ring_lend_more(struct uring_ring *r)
+{
+    if (r->lend_max < URING_BUFFERS)
+        r->lend_max *= 2;
 }
 
 struct buf *uring_ring_taken(struct uring_ring *r, const struct io_uring_cqe *cqe)

@@ -12,6 +12,7 @@
 #define URING_SUBMISSIONS 1024
 #define URING_COMPLETIONS 8192
 #define URING_BUFFERS 64 /* a power of 2: 1 MiB a loop */
+#define URING_LENT_FIRST 16
 #define URING_GROUP 0
 
 struct uring_ring {
@@ -23,6 +24,7 @@ struct uring_ring {
     struct io_uring_buf_ring *lent; /* what the kernel may take from; NULL: none */
     struct buf *bufs[URING_BUFFERS];       /* by number; NULL: not lent */
     uint16_t gone[URING_BUFFERS];          /* numbers that have no buffer */
+    uint32_t lend_max;                     /* at once, for now */
     uint32_t gone_count;                   /* all, until the first receive */
 };
 
@@ -32,8 +34,10 @@ void uring_ring_close(struct uring_ring *r);
 /* This thread's from here on; 0 or -errno. */
 int uring_ring_enable(struct uring_ring *r);
 
-/* Lend buffers until each number has one, or the pool has none. */
+/* Lend buffers, as many as there are to be at once, or until memory is short. */
 void uring_ring_lend(struct uring_ring *r, struct buf_pool *pool);
+/* There were too few. */
+void uring_ring_lend_more(struct uring_ring *r);
 /* Are there any for the kernel to take? */
 static inline bool uring_ring_has_buffers(const struct uring_ring *r)
 {

@@ -330,6 +330,112 @@ BACKEND_TEST(a_closed_listener_is_closed_at_once)
     return 0;
 }
 
+/* ---- a listening socket that two loops share -------------------------------------- */
+
+static struct shared_socket {
+    int fd;
+    atomic_bool waiting, accepted, over;
+} shared_socket;
+
+static void shared_done(struct io_op *op)
+{
+    wait_wake(op->done_arg, op->res);
+}
+
+static int accept_on_the_other(void *arg)
+{
+    struct wait wait = { .what = "accept" };
+    struct io_file file = { .fd = -1 };
+    struct io_op op = { .kind = IO_ACCEPT, .file = &file, .done = shared_done, .done_arg = &wait };
+    struct loop *loop = loop_self();
+
+    (void)arg;
+    CHECK_INT(loop_io(loop)->attach(loop, &file, shared_socket.fd, true), 0);
+    CHECK(!io_submit(loop, &op));
+    shared_socket.waiting = true;
+    while (op.pending && !shared_socket.over)
+        turns(1);
+    shared_socket.accepted = !op.pending;
+    if (op.pending) {
+        io_cancel(loop, &op);
+        WEIR_IGNORE(rt_park_shielded(&wait), "the cancel is awaited");
+    }
+    if (op.res >= 0)
+        close(op.res);
+    loop_io(loop)->detach(loop, &file, true);
+    shared_socket.over = true;
+    return 0;
+}
+
+/* This loop has stopped to accept, at the same moment as a connection came, or
+ * before: it is accepted, here or there. */
+static int share(bool at_the_same_moment)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct io_listen_opts opts = { .backlog = 8 };
+    struct loop *loop = loop_self();
+    struct io_file file = { .fd = -1 };
+    struct pair p = { 0 };
+    struct io_op op = { .kind = IO_ACCEPT, .file = &file, .done = pair_done, .done_arg = &p };
+    socklen_t len = sizeof(to);
+    int client = -1;
+
+    memset(&shared_socket, 0, sizeof(shared_socket));
+    shared_socket.fd = loop_io(loop)->listen(loop, (struct sockaddr *)&to, sizeof(to), &opts);
+    CHECK(shared_socket.fd >= 0);
+    CHECK_INT(getsockname(shared_socket.fd, (struct sockaddr *)&to, &len), 0);
+    CHECK_INT(loop_io(loop)->attach(loop, &file, shared_socket.fd, true), 0);
+    CHECK(!io_submit(loop, &op));
+    turns(1);
+    CHECK_INT(weir_submit(1, accept_on_the_other, NULL), 0);
+    while (!shared_socket.waiting)
+        turns(1);
+    turns(5);
+    if (at_the_same_moment)
+        client = connect_to(&to);
+    io_cancel(loop, &op);
+    while (p.ended == 0)
+        turns(1);
+    if (!at_the_same_moment)
+        client = connect_to(&to);
+    CHECK(client >= 0);
+    for (int i = 0; i < 500 && op.res < 0 && !shared_socket.over; i++)
+        turns(1);
+    shared_socket.over = true;
+    if (!shared_socket.accepted && op.res < 0)
+        CHECK(!"a connection waits, and the loop that accepts does not know");
+    if (op.res >= 0)
+        close(op.res);
+    close(client);
+    turns(20);
+    loop_io(loop)->detach(loop, &file, false);
+    return 0;
+}
+
+static int share_before(void *arg)
+{
+    (void)arg;
+    return share(false);
+}
+
+static int share_at_once(void *arg)
+{
+    (void)arg;
+    return share(true);
+}
+
+static void a_loop_that_stops_to_accept_takes_no_connection_along(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        weir_fn *fn = i % 2 ? share_at_once : share_before;
+        weir_backend backend = i < 2 ? WEIR_BACKEND_EPOLL : WEIR_BACKEND_IO_URING;
+
+        if (i < 2 || uring_can_be_used)
+            assert_int_equal(weir_run(fn, NULL, .loops = 2, .backend = backend), 0);
+    }
+}
+
 BACKEND_TEST(what_has_closed_is_dead)
 {
     const struct io_ops *io = loop_io(loop_self());
@@ -439,6 +545,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(receiving_goes_on_when_memory_is_short),
         cmocka_unit_test(a_close_is_seen_by_the_peer),
         cmocka_unit_test(a_closed_listener_is_closed_at_once),
+        cmocka_unit_test(a_loop_that_stops_to_accept_takes_no_connection_along),
         cmocka_unit_test(what_has_closed_is_dead),
     };
     struct rlimit files;

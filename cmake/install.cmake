@@ -1,4 +1,5 @@
-# What `cmake --install` puts down: the library, its headers, a pkg-config file and the program.
+# What `cmake --install` puts down: the library (static, and shared under its soname), its headers,
+# pkg-config files, a CMake package and the program. All of it finds itself from where it lies.
 
 include(GNUInstallDirs)
 
@@ -9,12 +10,28 @@ set(WEIR_PC_REQUIRES "yyjson yaml-0.1 libcares")
 if(WEIR_HAS_IO_URING)
     string(APPEND WEIR_PC_REQUIRES " liburing")
 endif()
-configure_file(${PROJECT_SOURCE_DIR}/cmake/weir.pc.in ${PROJECT_BINARY_DIR}/weir.pc @ONLY)
+foreach(file weir.pc weir-static.pc)
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/${file}.in ${PROJECT_BINARY_DIR}/${file} @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${file} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 
+include(CMakePackageConfigHelpers)
+set(config_folder ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
+configure_package_config_file(
+    ${PROJECT_SOURCE_DIR}/cmake/weirConfig.cmake.in ${PROJECT_BINARY_DIR}/weirConfig.cmake
+    INSTALL_DESTINATION ${config_folder} PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
+# Before 1.0 a minor version may change the API.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/weirConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/weirConfig.cmake ${PROJECT_BINARY_DIR}/weirConfigVersion.cmake
+        DESTINATION ${config_folder})
+
+if(TARGET weir_shared)
+    install(TARGETS weir_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(TARGETS weir ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/weir DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h")
-install(FILES ${PROJECT_BINARY_DIR}/weir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 if(TARGET weir_program)
     install(TARGETS weir_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()

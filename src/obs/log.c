@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "obs/metrics.h"
 #include "rt/rt.h"
+#include "rt/sim.h"
 
 #define RING_BYTES (256u << 10)
 #define RING_BYTES_MIN (4u * LOG_LINE_BYTES)
@@ -52,7 +53,11 @@ struct log *log_process(void)
 
 int64_t log_wall_ns(const struct log *log)
 {
-    return log->wall_ns ? log->wall_ns(log->wall_arg) : clock_wall_ns();
+    struct loop *loop = loop_self();
+
+    if (log->wall_ns)
+        return log->wall_ns(log->wall_arg);
+    return loop ? loop_wall_ns(loop) : clock_wall_ns(); /* a simulation's is its own */
 }
 
 static int log_mode(const struct log *log)
@@ -245,6 +250,7 @@ void log_end(struct log *log, struct log_producer *p, struct log_event *e)
     e->wall_ns = log_wall_ns(log);
     line.ptr = p->work.line;
     line.len = log_line(&p->work, mode == LOG_DIRECT ? (struct log_style){ 0 } : log->style, e);
+    sim_trace_line(line);
     if (mode == LOG_ASYNC)
         out = deliver_ring(log, p, e->level, line);
     else

@@ -219,6 +219,16 @@ void sim_trace(const char *fmt, ...)
     va_end(args);
 }
 
+void sim_trace_line(weir_str line)
+{
+    struct sim *sim = sim_self();
+
+    while (line.len > 0 && line.ptr[line.len - 1] == '\n')
+        line.len--;
+    if (sim)
+        sim_note(sim, 1, "log: %.*s", (int)line.len, line.ptr);
+}
+
 const char *sim_trace_text(const struct sim *sim)
 {
     weir_str text = strbuf_str(&sim->trace);

@@ -136,6 +136,8 @@ uint64_t sim_waits(const struct sim *sim);
 /* Add a line "[     0] text", stamped with the virtual time in milliseconds.
  * Does nothing outside a simulation. At most 1 MiB is kept. */
 __attribute__((format(printf, 1, 2))) void sim_trace(const char *fmt, ...);
+/* A line of the program's log: part of the trace where the option show is set. */
+void sim_trace_line(weir_str line);
 /* All lines so far; valid until the next one. */
 const char *sim_trace_text(const struct sim *sim);
 /* Write each line to this descriptor as well, at once: what is seen of a run that

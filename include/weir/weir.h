@@ -6,6 +6,7 @@
 #include <weir/block.h>
 #include <weir/chan.h>
 #include <weir/client.h>
+#include <weir/datagram.h>
 #include <weir/dns.h>
 #include <weir/embed.h>
 #include <weir/error.h>

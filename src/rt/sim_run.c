@@ -119,10 +119,11 @@ static void give_up(struct sim *sim, int code, const char *why)
 /* When the run must have ended: it has less time once nothing fails any more. */
 static int64_t last_ns(const struct sim *sim, int64_t end_ns)
 {
-    int64_t finish_ns = sim->calm_at_ns + sim->opts.finish_ms * SIM_MS;
+    int64_t finish_ns;
 
     if (sim->opts.finish_ms == 0 || sim->calm_at_ns == WEIR_NEVER_NS || sim->why_code)
         return end_ns;
+    finish_ns = sim->calm_at_ns + sim->opts.finish_ms * SIM_MS;
     return finish_ns < end_ns ? finish_ns : end_ns;
 }
 

@@ -5,6 +5,7 @@
 
 #include <weir/chan.h>
 #include <weir/stream.h>
+#include <weir/sync.h>
 
 #include "base/strbuf.h"
 #include "sim/net.h"
@@ -755,7 +756,182 @@ static int is_dead(void *arg)
     return 0;
 }
 
-#define SCENARIO(name) { #name, name }
+/* ---- channels and locks between tasks -------------------------------------------- */
+
+typedef WEIR_CHAN(int) number_chan;
+
+static int send_three(void *arg)
+{
+    number_chan *chan = arg;
+
+    for (int i = 1; i <= 3; i++) {
+        say("offers %d", i);
+        CHECK_INT(weir_send(*chan, &i), 1);
+        CHECK_INT(weir_sleep_ms(40), 0);
+    }
+    weir_close(*chan);
+    return 0;
+}
+
+/* A send at a rendezvous ends when its item has been taken. */
+static int rendezvous(void *arg)
+{
+    number_chan chan;
+    int n = 0, rc;
+
+    (void)arg;
+    CHECK_INT(weir_chan_open(&chan, .capacity = 0), 0);
+    say_rc("nobody takes it", weir_try_send(chan, &n));
+    WEIR_SCOPE(s) {
+        weir_go(s, send_three, &chan);
+        CHECK_INT(weir_sleep_ms(20), 0);
+        while ((rc = weir_recv(chan, &n)) == 1)
+            say("took %d", n);
+        say_rc("end", rc);
+        say_rc("join", weir_join(s));
+    }
+    say_rc("after the close", weir_send(chan, &n));
+    weir_recover();
+    weir_chan_free(chan);
+    return 0;
+}
+
+static number_chan there, back;
+
+static int double_all(void *arg)
+{
+    int n, rc;
+
+    (void)arg;
+    while ((rc = weir_recv(there, &n)) == 1)
+        CHECK_INT(weir_send(back, &(int){ 2 * n }), 1);
+    CHECK_INT(rc, 0);
+    weir_close(back);
+    return 0;
+}
+
+static int shared_channel(void *arg)
+{
+    int n, sum = 0, rc;
+
+    (void)arg;
+    CHECK_INT(weir_chan_open(&there, .capacity = 2, .shared = true), 0);
+    CHECK_INT(weir_chan_open(&back, .capacity = 2, .shared = true), 0);
+    CHECK_INT(weir_submit(1, double_all, NULL), 0);
+    for (int i = 0; i < 50; i++) {
+        CHECK_INT(weir_send(there, &i), 1);
+        CHECK_INT(weir_recv(back, &n), 1);
+        CHECK_INT(n, 2 * i);
+        sum += n;
+    }
+    WEIR_SCOPE(s, .timeout_ms = 30) {
+        say_rc("nothing comes", weir_recv(back, &n));
+    }
+    weir_recover();
+    weir_close(there);
+    rc = weir_recv(back, &n);
+    say("sum %d, then %d", sum, rc);
+    weir_chan_free(there);
+    weir_chan_free(back);
+    return 0;
+}
+
+struct readers {
+    weir_rwlock lock;
+    weir_mutex mutex;
+    weir_condition changed;
+    weir_latch latch;
+    int value;
+};
+
+static int read_value(void *arg)
+{
+    struct readers *r = arg;
+
+    CHECK_INT(weir_read_lock(&r->lock), 0);
+    say("reads %d", r->value);
+    CHECK_INT(weir_sleep_ms(30), 0);
+    weir_read_unlock(&r->lock);
+    return 0;
+}
+
+static int write_value(void *arg)
+{
+    struct readers *r = arg;
+
+    CHECK_INT(weir_sleep_ms(10), 0);
+    CHECK_INT(weir_write_lock(&r->lock), 0);
+    say("writes %d", ++r->value);
+    weir_write_unlock(&r->lock);
+    return 0;
+}
+
+/* A writer waits for the readers, and a reader that comes then for the writer. */
+static int readers_and_writer(void *arg)
+{
+    struct readers r = { .value = 0 };
+
+    (void)arg;
+    WEIR_SCOPE(s) {
+        weir_go(s, read_value, &r);
+        weir_go(s, read_value, &r);
+        weir_go(s, write_value, &r);
+        CHECK_INT(weir_sleep_ms(20), 0);
+        WEIR_SCOPE(patience, .timeout_ms = 5) {
+            say_rc("a third reader", weir_read_lock(&r.lock));
+        }
+        weir_recover();
+        say_rc("join", weir_join(s));
+    }
+    CHECK_INT(read_value(&r), 0);
+    weir_rwlock_done(&r.lock);
+    return 0;
+}
+
+static int set_in_steps(void *arg)
+{
+    struct readers *r = arg;
+
+    for (int i = 1; i <= 3; i++) {
+        CHECK_INT(weir_sleep_ms(20), 0);
+        CHECK_INT(weir_lock(&r->mutex), 0);
+        r->value = i;
+        weir_condition_broadcast(&r->changed);
+        weir_unlock(&r->mutex);
+        weir_latch_count_down(&r->latch);
+    }
+    return 0;
+}
+
+static int condition_and_latch(void *arg)
+{
+    struct readers r = { .value = 0 };
+    int rc = 0;
+
+    (void)arg;
+    weir_latch_init(&r.latch, 3);
+    WEIR_SCOPE(s) {
+        weir_go(s, set_in_steps, &r);
+        CHECK_INT(weir_lock(&r.mutex), 0);
+        while (rc == 0 && r.value < 2) {
+            rc = weir_condition_wait(&r.changed, &r.mutex);
+            say("woken at %d", r.value);
+        }
+        weir_unlock(&r.mutex);
+        say_rc("latch", weir_latch_wait(&r.latch));
+        say("value %d", r.value);
+        CHECK_INT(weir_lock(&r.mutex), 0);
+        WEIR_SCOPE(patience, .timeout_ms = 20) {
+            say_rc("no signal", weir_condition_wait(&r.changed, &r.mutex));
+        }
+        weir_recover();
+        weir_unlock(&r.mutex);
+        say_rc("join", weir_join(s));
+    }
+    return 0;
+}
+
+#define SCENARIO(name) { #name, name, 1 }
 
 const struct scenario scenarios[] = {
     SCENARIO(echo),
@@ -783,6 +959,10 @@ const struct scenario scenarios[] = {
     SCENARIO(blocking),
     SCENARIO(stop_ends_accept),
     SCENARIO(is_dead),
+    SCENARIO(rendezvous),
+    { "shared_channel", shared_channel, 2 },
+    SCENARIO(readers_and_writer),
+    SCENARIO(condition_and_latch),
 };
 
 const int scenario_count = sizeof(scenarios) / sizeof(*scenarios);

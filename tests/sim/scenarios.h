@@ -12,6 +12,7 @@
 struct scenario {
     const char *name;
     weir_fn *run;
+    uint32_t loops;
 };
 
 extern const struct scenario scenarios[];

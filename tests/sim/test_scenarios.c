@@ -33,6 +33,7 @@ static void run_simulated(const struct scenario *scenario, uint64_t seed, const 
     int rc;
 
     options_for(&opts, seed);
+    opts.loops = scenario->loops;
     sim_opts_print(&opts, text);
     sim = sim_new(&opts);
     assert_non_null(sim);
@@ -58,7 +59,8 @@ static void run_uring(const struct scenario *scenario, const char *wanted)
     if (backend_choose(WEIR_BACKEND_IO_URING, &ops) < 0)
         return; /* not built in, or the kernel refuses: test_backend says so */
     assert_int_equal(
-        weir_run(scenario->run, NULL, .loops = 1, .backend = WEIR_BACKEND_IO_URING), 0);
+        weir_run(scenario->run, NULL, .loops = scenario->loops, .backend = WEIR_BACKEND_IO_URING),
+        0);
     got = said();
     if (strcmp(got, wanted) != 0)
         fail_msg("%s: on epoll\n%sbut on io_uring\n%s", scenario->name, wanted, got);
@@ -71,7 +73,7 @@ static void traces_are_equal(void **state)
     char *wanted;
 
     assert_int_equal(
-        weir_run(scenario->run, NULL, .loops = 1, .backend = WEIR_BACKEND_EPOLL), 0);
+        weir_run(scenario->run, NULL, .loops = scenario->loops, .backend = WEIR_BACKEND_EPOLL), 0);
     wanted = strdup(said());
     assert_true(*wanted != '\0');
     run_uring(scenario, wanted);

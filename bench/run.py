@@ -24,6 +24,7 @@ import echo  # noqa: E402
 import gateway  # noqa: E402
 import memory  # noqa: E402
 import micro  # noqa: E402
+import pair  # noqa: E402
 import plaintext  # noqa: E402
 from figures import FIGURES, SLOW_PEERS, Unmeasured  # noqa: E402
 from peers import Peers  # noqa: E402
@@ -52,8 +53,9 @@ def measure_group(context, group, wanted):
         return micro.measure(context, wanted, units)
     if group == "backends":
         return backends.measure(context, wanted)
-    measure = {"echo": echo.measure, "plaintext": plaintext.measure, "gateway": gateway.measure,
-               "heap": memory.measure_heap, "idle": memory.measure_idle}[group]
+    measure = {"echo": echo.measure, "pair": pair.measure, "plaintext": plaintext.measure,
+               "gateway": gateway.measure, "heap": memory.measure_heap,
+               "idle": memory.measure_idle}[group]
     return measure(context)
 
 

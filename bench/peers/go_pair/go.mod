@@ -1,0 +1,3 @@
+module go_pair
+
+go 1.22

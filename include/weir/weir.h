@@ -20,6 +20,7 @@
 #include <weir/log.h>
 #include <weir/metrics.h>
 #include <weir/remote.h>
+#include <weir/process.h>
 #include <weir/run.h>
 #include <weir/scope.h>
 #include <weir/sim.h>

@@ -49,6 +49,10 @@ struct weir_stream {
  * also when this fails; 0 or -errno. */
 int stream_tcp_adopt(int fd, weir_stream **ret_stream);
 
+/* A stream over one end of a pipe, which it closes, also when this fails; 0 or
+ * -errno. */
+int stream_pipe_adopt(int fd, bool writes, weir_stream **ret_stream);
+
 /* A place where one task waits for a stream's queue to change; a cancel just
  * ends the wait. 0 or the scope's code. */
 int stream_wait(struct wait **place, const char *what, const void *stream);

@@ -33,7 +33,9 @@ int foreign_ready_now(int fd, short events);
 /* Wait for a descriptor, as a checkpoint; what and object are for whoever looks. A
  * source's wait ends with 0 when the task is asked to drain. */
 int foreign_wait(int fd, short events, bool source, const char *what, const void *object);
-/* The same, where a cancel must not end the wait. */
-int foreign_wait_shielded(int fd, short events, const char *what, const void *object);
+/* The same, where a cancel must not end the wait; -ETIMEDOUT when timeout_ms (0:
+ * never) are over. */
+int foreign_wait_shielded(int fd, short events, uint32_t timeout_ms, const char *what,
+                          const void *object);
 
 #endif

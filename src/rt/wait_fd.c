@@ -11,6 +11,7 @@
 struct poll_wait {
     struct wait wait;
     struct io_op op;
+    struct timer timer; /* of a shielded one */
 };
 
 static void poll_abandon(struct wait *wait, int code)
@@ -49,15 +50,30 @@ int foreign_wait(int fd, short events, bool source, const char *what, const void
     return rc < 0 || source ? rc : -ECANCELED;
 }
 
-int foreign_wait_shielded(int fd, short events, const char *what, const void *object)
+static void poll_timeout(struct timer *timer)
+{
+    io_cancel(loop_self(), &container_of(timer, struct poll_wait, timer)->op);
+}
+
+int foreign_wait_shielded(int fd, short events, uint32_t timeout_ms, const char *what,
+                          const void *object)
 {
     struct poll_wait self = {
         .wait = { .what = what, .object = object },
         .op = { .kind = IO_POLL, .done = poll_done, .poll = { .fd = fd, .events = events } },
     };
+    struct loop *loop = loop_self();
+    int rc;
 
     self.op.done_arg = &self.wait;
-    return io_submit(loop_self(), &self.op) ? self.op.res : rt_park_shielded(&self.wait);
+    if (io_submit(loop, &self.op))
+        return self.op.res;
+    timer_init(&self.timer, poll_timeout);
+    if (timeout_ms > 0)
+        timer_set(loop, &self.timer, loop_now_ns(loop) + timeout_ms * INT64_C(1000000));
+    rc = rt_park_shielded(&self.wait);
+    timer_clear(loop, &self.timer);
+    return rc == -ECANCELED && self.op.cancelled ? -ETIMEDOUT : rc;
 }
 
 int weir_wait_fd(int fd, short events)

@@ -200,8 +200,11 @@ static void report(const struct sim_program *program, const struct sim_opts *opt
                         "before it\n");
         return;
     }
-    fprintf(stderr, "  made smaller in %u runs: %u fault%s enough\n", small.tries, small.faults,
-            small.faults == 1 ? " is" : "s are");
+    fprintf(stderr, "  made smaller in %u runs: ", small.tries);
+    if (small.faults == 0)
+        fprintf(stderr, "it takes no fault\n");
+    else
+        fprintf(stderr, "%u fault%s enough\n", small.faults, small.faults == 1 ? " is" : "s are");
     print_replay("to repeat that", &small.opts);
     trace = memfd_create("weir-sim", MFD_CLOEXEC);
     if (trace < 0)

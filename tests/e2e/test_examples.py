@@ -53,6 +53,56 @@ class Pool(unittest.TestCase):
             self.assertEqual(p.end(), 0)
 
 
+class Chat(unittest.TestCase):
+    def setUp(self):
+        self.program = subprocess.Popen([os.path.join(FOLDER, "chat"), "127.0.0.1:0"],
+                                        stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.program.stdout.close)
+        self.addCleanup(self.program.wait)
+        self.addCleanup(self.program.kill)
+        self.port = int(self.program.stdout.readline().split()[-1])
+
+    def member(self):
+        stream = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        self.addCleanup(stream.close)
+        return stream, stream.makefile("rb")
+
+    def test_all_others_hear_what_one_says(self):
+        one, hears_one = self.member()
+        two, hears_two = self.member()
+        self.addCleanup(hears_one.close)
+        self.addCleanup(hears_two.close)
+        self.assertEqual(hears_one.readline(), b"* 2 has come\n")
+        one.sendall(b"hel")
+        one.sendall(b"lo\r\n\nagain\x07\n")
+        self.assertEqual(hears_two.readline(), b"1: hello\n")
+        self.assertEqual(hears_two.readline(), b"1: again\n")
+        two.sendall(b"hi\n")
+        self.assertEqual(hears_one.readline(), b"2: hi\n")
+        two.shutdown(socket.SHUT_RDWR)
+        self.assertEqual(hears_one.readline(), b"* 2 has gone\n")
+
+    def test_who_does_not_read_is_dropped_and_the_others_go_on(self):
+        one, hears_one = self.member()
+        slow, never_read = self.member()
+        three, hears_three = self.member()
+        for file in (hears_one, never_read, hears_three):
+            self.addCleanup(file.close)
+        self.assertEqual(hears_one.readline(), b"* 2 has come\n")
+        self.assertEqual(hears_one.readline(), b"* 3 has come\n")
+        line, heard = b"x" * 300 + b"\n", b""
+        for _ in range(100000):
+            one.sendall(line)
+            heard = hears_three.readline()
+            if heard.startswith(b"*"):
+                break
+        self.assertEqual(heard, b"* 2 has been too slow\n")
+        one.sendall(b"still here\n")
+        while heard != b"1: still here\n":
+            heard = hears_three.readline()
+            self.assertTrue(heard)
+
+
 class Pipeline(unittest.TestCase):
     LINE = '10.0.0.{} - - [10/Oct/2025:13:55:36 +0000] "GET /{} HTTP/1.1" {} 2326\n'
 

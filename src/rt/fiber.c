@@ -79,7 +79,7 @@ __attribute__((always_inline)) static inline void ready_look_ahead(struct ready 
 }
 
 /* The next ready task; NULL when there is none or the batch is used up. */
-static inline struct task *ready_pop(struct loop *loop)
+__attribute__((always_inline)) static inline struct task *ready_pop(struct loop *loop)
 {
     struct ready *ready = &loop->ready;
     struct node *n = ready->first;
@@ -137,8 +137,10 @@ static inline void fiber_retire(struct loop *loop, struct fiber *fiber)
 }
 
 /* From an idle fiber to whoever is next. Where stacks are entered from the top it
- * ends here; elsewhere it goes on when the fiber has its next task. */
-static inline void fiber_leave(struct fiber *fiber, struct context *to)
+ * ends here; elsewhere it goes on when the fiber has its next task. (A call to here
+ * would be the one that the processor expects the return of: see enter.h.) */
+__attribute__((always_inline)) static inline void fiber_leave(struct fiber *fiber,
+                                                              struct context *to)
 {
 #ifdef CONTEXT_ENTERS
     fiber->context.sp = NULL;

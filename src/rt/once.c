@@ -11,6 +11,9 @@
  *            of a leader whose scope was cancelled is its own: the longest
  *            waiting leads next, with its own function.
  *
+ * A shared group has one guard, for its table and for all its flights' queues. Starting
+ * a flight allocates inside it; results are copied, and .share called, outside.
+ *
  * Invariants: tasks wait only while there is a leader; a flight is in its group's
  * table from its start to its landing, whoever leads it, and owns its key, as the
  * first leader's may be gone by then. A group that was freed too early goes with

@@ -22,7 +22,9 @@
 #include <string.h>
 
 #include "rt/loop.h"
+#include "rt/spin.h"
 
+#define RING_MOMENT 50 /* rounds of waiting for a copy to end */
 #define RING_LAP (UINT64_C(1) << 32)
 #define RING_SHUT (UINT64_C(1) << 62)
 #define RING_CLOSED (UINT64_C(1) << 63) /* of the tail */
@@ -98,13 +100,24 @@ static inline void ring_empty(struct chan_ring *ring, uint64_t position, void *r
     atomic_store_explicit(&cell->stamp, (position + RING_LAP) & ~RING_FLAGS, memory_order_release);
 }
 
+/* The cell at this end is not ready: is it about to be? */
+static inline bool ring_is_making(struct chan_ring *ring, const _Atomic uint64_t *end)
+{
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    uint32_t count = ring_distance(ring, atomic_load_explicit(&ring->tail, memory_order_relaxed),
+                                   head);
+
+    return end == &ring->tail ? count < ring->capacity : count > 0;
+}
+
 /* Take the place at one end, without the lock. False when the end is shut, or its
- * cell is not ready for it. (Moving the end is sequentially consistent, for those
+ * cell is not ready for it, and not within a moment. (Moving the end is sequentially consistent, for those
  * who look afterwards whether somebody waits at the other.) */
 static inline bool ring_take(struct chan_ring *ring, _Atomic uint64_t *end, uint64_t mark,
                              uint64_t *ret_position)
 {
     uint64_t at = atomic_load_explicit(end, memory_order_relaxed), again;
+    unsigned rounds = 0;
 
     while (likely(!(at & RING_FLAGS))) {
         uint64_t stamp = atomic_load_explicit(&ring_cell(ring, at)->stamp, memory_order_acquire);
@@ -119,8 +132,11 @@ static inline bool ring_take(struct chan_ring *ring, _Atomic uint64_t *end, uint
             continue;
         }
         again = atomic_load_explicit(end, memory_order_relaxed);
-        if (again == at)
-            return false;
+        if (again == at) {
+            if (rounds >= RING_MOMENT || !ring_is_making(ring, end))
+                return false;
+            spin_relax(&rounds);
+        }
         at = again;
     }
     return false;

@@ -19,6 +19,11 @@
  * its cell, wakes a task) with its last access to the channel, or while it holds the
  * lock, which is taken once more before the end.
  *
+ * Waking another loop costs more than passing hundreds of items. So a sender that
+ * waits is woken when the ring is half empty, and a receiver that waits in the middle
+ * of a stream when it is half full; or both when the batch of the loop that would
+ * wake them is over, as nothing else may happen for a long time.
+ *
  * Invariants, while the lock is free: an end is shut exactly when somebody is in its
  * line, or always; who is in line and open could not be served; waiting says which
  * lines are not empty. Tasks in line that are TAKEN are passed over. */
@@ -26,14 +31,16 @@
 #include "rt/chan_ring.h"
 
 #define WAITING(end) (1u << (end))
-#define LATE_FROM 8 /* capacity from which senders are woken when there is much room */
+#define LATE_FROM 8 /* capacity from which tasks may be woken late */
+#define STREAM_ITEMS 16 /* that passed since the last time a receiver had to wait */
 
 struct shared_chan {
     struct weir_chan chan;
     struct chan_ring ring;
     atomic_uint waiting;
     struct spin lock;
-    bool always_shut[2]; /* by end */
+    uint64_t waited_from; /* the last tail at which a receiver had to wait */
+    bool always_shut[2];  /* by end */
 };
 
 static inline struct shared_chan *shared_of(const weir_chan *chan)
@@ -214,26 +221,46 @@ static inline bool somebody_waits(struct shared_chan *shared, enum chan_end end)
     return atomic_load(&shared->waiting) & WAITING(end);
 }
 
-/* A place at the tail was taken, and a receiver waits: the item is shown to nobody
- * before the lock is ours. */
-static void fill_and_settle(struct shared_chan *shared, uint64_t at, const void *item)
-{
-    struct served served;
-
-    served_init(&served);
-    spin_lock(&shared->lock);
-    ring_fill(&shared->ring, at, item);
-    shared_settle(shared, &served);
-    spin_unlock(&shared->lock);
-    served_wake(&served, NULL);
-}
-
+/* Is the ring at least half empty (full)? Small ones are so at any time. */
 static bool much_room(const struct shared_chan *shared)
 {
     return shared->chan.capacity < LATE_FROM ||
            shared_depth(&shared->chan) <= shared->chan.capacity / 2;
 }
 
+static bool much_there(const struct shared_chan *shared)
+{
+    return shared->chan.capacity < LATE_FROM ||
+           shared_depth(&shared->chan) >= shared->chan.capacity / 2;
+}
+
+static void wake_now_or_late(struct served *served, bool now)
+{
+    if (now)
+        served_wake(served, NULL);
+    else
+        served_wake_late(served, NULL);
+}
+
+/* A place at the tail was taken, and a receiver waits: the item is shown to nobody
+ * before the lock is ours. */
+static void fill_and_settle(struct shared_chan *shared, uint64_t at, const void *item)
+{
+    struct served served;
+    bool now;
+
+    served_init(&served);
+    spin_lock(&shared->lock);
+    now = shared->chan.capacity < LATE_FROM ||
+          ring_distance(&shared->ring, at, shared->waited_from) < STREAM_ITEMS;
+    shared->waited_from = at;
+    ring_fill(&shared->ring, at, item);
+    shared_settle(shared, &served);
+    spin_unlock(&shared->lock);
+    wake_now_or_late(&served, now);
+}
+
+/* A place at the head was taken, and a sender waits. */
 static void empty_and_settle(struct shared_chan *shared, uint64_t at, void *ret_item)
 {
     struct served served;
@@ -245,10 +272,17 @@ static void empty_and_settle(struct shared_chan *shared, uint64_t at, void *ret_
     shared_settle(shared, &served);
     now = much_room(shared);
     spin_unlock(&shared->lock);
-    if (now)
-        served_wake(&served, NULL);
-    else
-        served_wake_late(&served, NULL);
+    wake_now_or_late(&served, now);
+}
+
+/* Somebody is to be woken late: by now? */
+static inline void wake_in_time(const struct shared_chan *shared,
+                                bool (*now)(const struct shared_chan *shared))
+{
+    struct loop *loop = loop_current;
+
+    if (unlikely(loop && loop->delayed) && now(shared))
+        parked_wake_delayed(loop);
 }
 
 static inline bool shared_push(struct shared_chan *shared, const void *item)
@@ -257,6 +291,7 @@ static inline bool shared_push(struct shared_chan *shared, const void *item)
 
     if (!ring_take(&shared->ring, &shared->ring.tail, 0, &at))
         return false;
+    wake_in_time(shared, much_there);
     if (likely(!somebody_waits(shared, CHAN_RECEIVERS)))
         ring_fill(&shared->ring, at, item);
     else
@@ -266,13 +301,11 @@ static inline bool shared_push(struct shared_chan *shared, const void *item)
 
 static inline bool shared_pop(struct shared_chan *shared, void *ret_item)
 {
-    struct loop *loop = loop_current;
     uint64_t at;
 
     if (!ring_take(&shared->ring, &shared->ring.head, RING_FULL, &at))
         return false;
-    if (unlikely(loop && loop->delayed) && much_room(shared))
-        parked_wake_delayed(loop);
+    wake_in_time(shared, much_room);
     if (likely(!somebody_waits(shared, CHAN_SENDERS)))
         ring_empty(&shared->ring, at, ret_item);
     else

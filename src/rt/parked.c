@@ -101,12 +101,17 @@ void served_wake_late(struct served *served, struct parked *self)
 
 void parked_wake_delayed(struct loop *loop)
 {
-    struct parked *at = loop->delayed;
+    struct parked *first = NULL, *next;
 
-    loop->delayed = NULL;
-    for (struct parked *next; at; at = next) {
+    for (struct parked *at = loop->delayed; at; at = next) { /* the newest is first */
         next = at->next;
-        loop_post(at->loop, &at->message);
+        at->next = first;
+        first = at;
+    }
+    loop->delayed = NULL;
+    for (; first; first = next) {
+        next = first->next;
+        loop_post(first->loop, &first->message);
     }
 }
 

@@ -562,6 +562,102 @@ static void single_flight_of_all_loops(void **state)
     on_all_loops(flights_prepare, flights_work, flights_check);
 }
 
+/* ---- order of arrival -------------------------------------------------------- */
+
+enum { ARRIVALS = 9 };
+
+/* They come a millisecond apart, on one loop after the other, to locks that are held
+ * meanwhile: on the simulator, where time can't be late. */
+static struct {
+    weir_mutex mutex;
+    weir_rwlock lock;
+    weir_latch ended;
+    int places[ARRIVALS];
+    char seen[4 * ARRIVALS + 1];
+    size_t seen_len;
+} order;
+
+static void see(char what)
+{
+    CHECK(order.seen_len < sizeof(order.seen) - 1);
+    order.seen[order.seen_len++] = what;
+}
+
+static int arrive(void *arg)
+{
+    int place = *(int *)arg;
+    bool writes = place % 3 == 2; /* RRWRRWRRW */
+
+    CHECK_INT(weir_sleep_ms((uint32_t)place + 1), 0);
+    CHECK_INT(writes ? weir_write_lock(&order.lock) : weir_read_lock(&order.lock), 0);
+    see(writes ? 'W' : 'R');
+    CHECK_INT(weir_sleep_ms(20), 0);
+    see(writes ? 'w' : 'r');
+    if (writes)
+        weir_write_unlock(&order.lock);
+    else
+        weir_read_unlock(&order.lock);
+    return 0;
+}
+
+static int take_mutex(void *arg)
+{
+    int place = *(int *)arg;
+
+    CHECK_INT(weir_sleep_ms((uint32_t)place + 1), 0);
+    CHECK_INT(weir_lock(&order.mutex), 0);
+    see((char)('1' + place));
+    weir_unlock(&order.mutex);
+    weir_latch_count_down(&order.ended);
+    return 0;
+}
+
+static int arrive_and_tell(void *arg)
+{
+    CHECK_INT(arrive(arg), 0);
+    weir_latch_count_down(&order.ended);
+    return 0;
+}
+
+static int come_one_after_the_other(void *arg)
+{
+    (void)arg;
+    memset(&order, 0, sizeof(order));
+    order.mutex.shared = order.lock.shared = true;
+    for (int mutex = 1; mutex >= 0; mutex--) {
+        order.seen_len = 0;
+        weir_latch_init(&order.ended, ARRIVALS, .shared = true);
+        CHECK_INT(weir_lock(&order.mutex), 0);
+        CHECK_INT(weir_write_lock(&order.lock), 0);
+        for (int i = 0; i < ARRIVALS; i++) {
+            order.places[i] = i;
+            CHECK_INT(weir_submit((uint32_t)i % LOOPS, mutex ? take_mutex : arrive_and_tell,
+                                  &order.places[i]),
+                      0);
+        }
+        CHECK_INT(weir_sleep_ms(50), 0);
+        weir_unlock(&order.mutex);
+        weir_write_unlock(&order.lock);
+        CHECK_INT(weir_latch_wait(&order.ended), 0);
+        order.seen[order.seen_len] = '\0';
+        CHECK_TEXT(order.seen, mutex ? "123456789" : "RRrrWwRRrrWwRRrrWw");
+    }
+    return 0;
+}
+
+static void who_comes_first_is_served_first_on_any_loop(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        const weir_run_opts opts = { .size = sizeof(opts), .grace_ms = 1000 };
+
+        sim_opts_init(&simulation);
+        simulation.seed = seed;
+        simulation.loops = LOOPS;
+        assert_int_equal(run_simulated(come_one_after_the_other, NULL, &opts), 0);
+    }
+}
+
 /* ---- the same moment ------------------------------------------------------------------------- */
 
 /* A lock is handed over from another loop; before the message is read, the receiver is
@@ -794,6 +890,7 @@ int main(void)
         cmocka_unit_test(a_barrier_and_latches_of_all_loops),
         cmocka_unit_test(once_for_all_loops),
         cmocka_unit_test(single_flight_of_all_loops),
+        cmocka_unit_test(who_comes_first_is_served_first_on_any_loop),
         cmocka_unit_test(a_hand_over_is_not_lost_with_a_cancel),
         cmocka_unit_test(a_cancel_at_every_wait_beside_another_loop),
 #ifdef WEIR_DEBUG

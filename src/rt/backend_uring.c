@@ -42,6 +42,7 @@
 
 #define URING_BATCH 64 /* what is received is worked off before more is taken */
 #define HELD_MAX 2
+#define STARVED_MANY 2 /* in one turn: more buffers are lent */
 #define LEAVE_NS 1000000000
 
 enum { SHOT = 1, IN = 2, OUT = 4 };           /* requests */
@@ -70,6 +71,7 @@ struct uring_backend {
     struct foreign foreign;
     uint64_t random;
     uint32_t armed;        /* requests in the kernel */
+    uint32_t starved;      /* receives without a buffer, this turn */
     int wake;
     bool wake_armed, foreign_armed;
     bool leaving;
@@ -467,7 +469,10 @@ static void shot_ended(struct loop *loop, struct uring_slot *slot, int res, stru
         buf->to = (uint32_t)res;
         hold(be, slot, buf);
     } else if (res == -ENOBUFS) {
-        uring_ring_lend_more(&be->ring); /* and the reader goes on in the next turn */
+        /* The reader goes on in the next turn. One that takes all buffers by itself
+         * would take as many as there are. */
+        if (++be->starved == STARVED_MANY)
+            uring_ring_lend_more(&be->ring);
     } else if (res == -EINVAL || res == -EOPNOTSUPP || res == -ENOSYS) {
         be->ring.shots = false; /* the kernel is older than 6.0 */
     } else if (res != -ECANCELED && res != -EAGAIN && res != -EINTR) {
@@ -583,6 +588,7 @@ static void uring_poll(struct loop *loop, int64_t until_ns)
         uring_ring_lend(&be->ring, &loop->bufs);
     if (!make_all_requests(loop) || !list_empty(&be->ended) || io_uring_cq_ready(&be->ring.ring) > 0)
         until_ns = 0;
+    be->starved = 0;
     uring_ring_enter(&be->ring, until_ns);
     /* What completions set timers by must not be the time before the wait. */
     loop->now_ns = socket_now_ns(loop);

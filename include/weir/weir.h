@@ -24,6 +24,7 @@
 #include <weir/run.h>
 #include <weir/scope.h>
 #include <weir/sim.h>
+#include <weir/signals.h>
 #include <weir/str.h>
 #include <weir/stream.h>
 #include <weir/sync.h>

@@ -1,6 +1,6 @@
 /* A chat over TCP: what one says, line by line, all others hear.
  *
- *     build/release/examples/chat 127.0.0.1:7000        (or unix:/tmp/chat.sock)
+ *     build/release/examples/chat 127.0.0.1:7000        (or unix:@chat)
  *     nc 127.0.0.1 7000
  *
  * Each member has two tasks in one scope: one reads lines from the stream, one writes
@@ -47,9 +47,8 @@ static void tell(struct member *m, const struct line *line)
     }
 }
 
-__attribute__((format(printf, 3, 4))) static void tell_others(struct room *room,
-                                                              const struct member *from,
-                                                              const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void
+tell_others(struct room *room, const struct member *from, const char *fmt, ...)
 {
     struct line line;
     va_list args;

@@ -187,10 +187,10 @@ int service_init(struct service *service, const struct config_service_entry *con
         return -ENOMEM;
     service->timeout_ms = c->timeout_ms;
     make_metrics(service);
-    rc = weir_client_new(
-        &service->client, .name = service->name, .max_connections = c->max_connections,
-        .connect_timeout_ms = connect_timeout(c->timeout_ms), .max_body_bytes = ANSWER_BYTES_MAX,
-        .unix_sockets = true);
+    rc = weir_client_new(&service->client, .name = service->name,
+                         .max_connections = c->max_connections,
+                         .connect_timeout_ms = connect_timeout(c->timeout_ms),
+                         .max_body_bytes = ANSWER_BYTES_MAX, .unix_sockets = true);
     if (rc < 0)
         return rc;
     return weir_breaker_new(&service->breaker, .name = service->name,

@@ -156,8 +156,7 @@ int addr_parse(weir_str text, struct addr *ret_addr)
     rc = addr_split(text, &host, &port);
     if (rc < 0)
         return rc;
-    return host.len == 0 ? set_v4(ret_addr, "0.0.0.0", port)
-                         : addr_from_host(host, port, ret_addr);
+    return host.len == 0 ? set_v4(ret_addr, "0.0.0.0", port) : addr_from_host(host, port, ret_addr);
 }
 
 const char *addr_unix_path(const struct addr *addr)

@@ -199,10 +199,10 @@ static void race_abandon(struct wait *wait, int code)
 
 static int race_wait(struct race *race)
 {
-    struct race_wait self = { .wait = { .abandon = race_abandon,
-                                        .what = "connect",
-                                        .object = race->name->text },
-                              .race = race };
+    struct race_wait self = {
+        .wait = { .abandon = race_abandon, .what = "connect", .object = race->name->text },
+        .race = race
+    };
     int64_t until_ns = race_until_ns(race);
     int rc = rt_check();
 

@@ -232,7 +232,8 @@ static void poll_done(struct io_op *op)
 /* Until the socket is ready: 1; 0 when a stop has ended it; or a code. */
 static int wait_for(const weir_datagram *d, short events, const char *what)
 {
-    struct io_op op = { .kind = IO_POLL, .done = poll_done,
+    struct io_op op = { .kind = IO_POLL,
+                        .done = poll_done,
                         .poll = { .fd = d->fd, .events = events } };
     struct poll_wait self = { .wait = { .abandon = poll_abandon,
                                         .what = what,
@@ -264,8 +265,10 @@ static int recv_one(weir_datagram *d, weir_packet *packet)
 {
     struct iovec vector = { packet->data, packet->room };
     struct addr addr = { 0 };
-    struct msghdr message = { .msg_name = &addr.storage, .msg_namelen = sizeof(addr.storage),
-                              .msg_iov = &vector, .msg_iovlen = 1 };
+    struct msghdr message = { .msg_name = &addr.storage,
+                              .msg_namelen = sizeof(addr.storage),
+                              .msg_iov = &vector,
+                              .msg_iovlen = 1 };
     ssize_t n;
 
     do
@@ -295,7 +298,8 @@ static int recv_batch(weir_datagram *d, weir_packet *packets, size_t count)
         b->vectors[i] = (struct iovec){ packets[i].data, packets[i].room };
         b->messages[i].msg_hdr = (struct msghdr){ .msg_name = &b->addrs[i].storage,
                                                   .msg_namelen = sizeof(b->addrs[i].storage),
-                                                  .msg_iov = &b->vectors[i], .msg_iovlen = 1 };
+                                                  .msg_iov = &b->vectors[i],
+                                                  .msg_iovlen = 1 };
     }
     do
         n = recvmmsg(d->fd, b->messages, (unsigned)count, 0, NULL);

@@ -164,7 +164,8 @@ static void say_stale(struct dns *dns, struct dns_name *name, const struct name_
         return;
     name->said_ns = now_ns;
     weir_warn("the name servers fail for \"%s\" (%s): the addresses it had are used on, for up to "
-              "%u s", name->text, query->why, dns->setup.opts.stale_ms / 1000);
+              "%u s",
+              name->text, query->why, dns->setup.opts.stale_ms / 1000);
 }
 
 /* The servers did not say; true when the old addresses stay in use. */
@@ -304,8 +305,8 @@ static int name_refresh(struct dns_name *name)
 
 static bool label_byte(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
 }
 
 /* RFC 1123, section 2.1, and underscores, which are in use. */
@@ -478,10 +479,10 @@ static void wait_abandon(struct wait *wait, int code)
 
 int dns_name_wait(struct dns_name *name, int64_t until_ns)
 {
-    struct name_wait self = { .watch.changed = wait_changed,
-                              .wait = { .abandon = wait_abandon,
-                                        .what = "look up",
-                                        .object = name->text } };
+    struct name_wait self = {
+        .watch.changed = wait_changed,
+        .wait = { .abandon = wait_abandon, .what = "look up", .object = name->text }
+    };
     int rc = rt_check();
 
     if (rc < 0)
@@ -528,12 +529,16 @@ int dns_name_fail(const struct dns_name *name)
         return weir_fail(WEIR_ENAME, "the host \"%s\" has no address (%s, asked: %s)", name->text,
                          half->why, servers);
     case NAME_SILENT:
-        return weir_fail(WEIR_EPEERTIMEOUT, "looking up \"%s\": no answer from the name servers "
-                         "(%s, asked: %s)", name->text, half->why, servers);
+        return weir_fail(WEIR_EPEERTIMEOUT,
+                         "looking up \"%s\": no answer from the name servers "
+                         "(%s, asked: %s)",
+                         name->text, half->why, servers);
     case NAME_NO_MEMORY: return -ENOMEM;
     default:
-        return weir_fail(WEIR_ENAMESERVER, "looking up \"%s\": the name servers can't say (%s, "
-                         "asked: %s)", name->text, half->why, servers);
+        return weir_fail(WEIR_ENAMESERVER,
+                         "looking up \"%s\": the name servers can't say (%s, "
+                         "asked: %s)",
+                         name->text, half->why, servers);
     }
 }
 
@@ -578,8 +583,8 @@ bool dns_lists(weir_str host, const struct addr *addr)
     half = &name->half[is_v4 ? DNS_V4 : DNS_V6];
     listed = is_v4 ? half_lists(half, &v4->sin_addr, 4) : half_lists(half, &v6->sin6_addr, 16);
     /* Not listed any more is only what an answer says. */
-    if (!half->known || (half->count == 0 && half->result != NAME_NONE &&
-                         half->result != NAME_UNKNOWN))
+    if (!half->known ||
+        (half->count == 0 && half->result != NAME_NONE && half->result != NAME_UNKNOWN))
         listed = true;
     dns_name_release(name);
     return listed;

@@ -164,7 +164,8 @@ static int channel_init(struct channel *channel, const weir_dns_opts *opts)
                                     .sock_state_cb = sock_changed,
                                     .sock_state_cb_data = channel };
     int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_RESOLVCONF |
-               ARES_OPT_SOCK_STATE_CB, rc;
+               ARES_OPT_SOCK_STATE_CB,
+        rc;
 
 #ifdef ARES_OPT_QUERY_CACHE
     mask |= ARES_OPT_QUERY_CACHE; /* of no seconds: what is known is known in dns.c */

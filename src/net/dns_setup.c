@@ -53,8 +53,10 @@ static int copy(char to[static DNS_TEXT_BYTES], const char *text, const char *un
     int len = snprintf(to, DNS_TEXT_BYTES, "%s", text ? text : unset);
 
     return len < DNS_TEXT_BYTES ? 0
-                                : weir_fail(-EINVAL, "an option of weir_dns_setup() is longer "
-                                                     "than %d bytes", DNS_TEXT_BYTES - 1);
+                                : weir_fail(-EINVAL,
+                                            "an option of weir_dns_setup() is longer "
+                                            "than %d bytes",
+                                            DNS_TEXT_BYTES - 1);
 }
 
 static int texts(struct dns_setup *setup, const weir_dns_opts *opts)

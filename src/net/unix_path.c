@@ -59,8 +59,10 @@ int unix_path_clear(const struct addr *addr)
                          path, weir_error_text(rc));
     if (lstat(path, &now) == 0 && same_file(&now, before.st_dev, before.st_ino) &&
         unlink(path) < 0 && errno != ENOENT)
-        return weir_fail(-EADDRINUSE, "%s was left by a process that has ended, and can't be taken "
-                                      "away: %s", path, weir_error_text(-errno));
+        return weir_fail(-EADDRINUSE,
+                         "%s was left by a process that has ended, and can't be taken "
+                         "away: %s",
+                         path, weir_error_text(-errno));
     return 0;
 }
 
@@ -82,8 +84,7 @@ void unix_path_release(const struct addr *addr, struct unix_path *file)
     const char *path = addr_unix_path(addr);
     struct stat now;
 
-    if (path && file->inode && lstat(path, &now) == 0 &&
-        same_file(&now, file->device, file->inode))
+    if (path && file->inode && lstat(path, &now) == 0 && same_file(&now, file->device, file->inode))
         unlink(path);
     *file = (struct unix_path){ 0 };
 }

@@ -23,7 +23,8 @@ static void setup(uint32_t timeout_ms)
     peer = dns_peer_start(address);
     CHECK_INT(weir_dns_setup(.servers = address, .resolv_conf = "/dev/null", .hosts = "",
                              .timeout_ms = timeout_ms, .tries = 2, .min_ttl_ms = 1,
-                             .negative_ttl_ms = 50, .failure_ttl_ms = 1), 0);
+                             .negative_ttl_ms = 50, .failure_ttl_ms = 1),
+              0);
 }
 
 /* Where nothing is to be late, a busy machine must not make it so. */
@@ -193,7 +194,8 @@ DNS_TEST(many_tasks_ask_once_and_a_cancel_ends_only_its_own_wait)
 {
     struct many stay = { .name = "slow.test" }, go = { .name = "slow.test" };
 
-    dns_peer_says(peer, "slow.test", .way = DNS_SLOW, .ttl_s = 60, .v4 = { "127.0.0.1" }, .delay_ms = 60);
+    dns_peer_says(peer, "slow.test", .way = DNS_SLOW, .ttl_s = 60, .v4 = { "127.0.0.1" },
+                  .delay_ms = 60);
     WEIR_SCOPE(outer) {
         for (int i = 0; i < 20; i++)
             weir_go(outer, resolve_one, &stay);
@@ -215,7 +217,8 @@ DNS_TEST(a_deadline_ends_the_wait_and_not_the_question)
 {
     weir_addresses found;
 
-    dns_peer_says(peer, "late.test", .way = DNS_SLOW, .ttl_s = 60, .v4 = { "127.0.0.1" }, .delay_ms = 50);
+    dns_peer_says(peer, "late.test", .way = DNS_SLOW, .ttl_s = 60, .v4 = { "127.0.0.1" },
+                  .delay_ms = 50);
     WEIR_SCOPE(s, .timeout_ms = 15) {
         CHECK_INT(weir_resolve(WEIR_S("late.test"), &found), -ETIMEDOUT);
         CHECK(weir_timed_out(s));
@@ -247,7 +250,8 @@ DNS_TEST(names_and_questions_are_bounded)
     weir_addresses found;
 
     CHECK_INT(weir_dns_setup(.servers = address, .resolv_conf = "/dev/null", .hosts = "",
-                             .max_names = 4, .max_queries = 4), 0);
+                             .max_names = 4, .max_queries = 4),
+              0);
     for (int i = 0; i < 100; i++) {
         snprintf(name, sizeof(name), "n%d.test", i);
         CHECK_INT(weir_resolve(weir_str_c(name), &found), WEIR_ENAME);
@@ -271,8 +275,8 @@ DNS_TEST(names_and_questions_are_bounded)
 
 DNS_TEST(what_is_no_name_is_refused)
 {
-    static const char *const bad[] = { "", ".", "a..b", "-", "a b", "1.2.3", "1.2.3.256", "a/b",
-                                       "x.123", "a\xc3\xa9.test" };
+    static const char *const bad[] = { "",      ".",         "a..b", "-",     "a b",
+                                       "1.2.3", "1.2.3.256", "a/b",  "x.123", "a\xc3\xa9.test" };
     weir_addresses found;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -305,7 +309,8 @@ DNS_TEST(the_hosts_file_comes_first_and_may_change)
     write_file(path, "# comment\n127.0.0.1 localhost\n127.0.0.11\tPrinter.test printer # ours\r\n"
                      "::11 printer.test\nnonsense printer.test\n127.0.0.12 last.test");
     CHECK_INT(weir_dns_setup(.servers = address, .resolv_conf = "/dev/null", .hosts = path,
-                             .min_ttl_ms = 1), 0);
+                             .min_ttl_ms = 1),
+              0);
     check_found("printer.test", "::11", 2);
     check_found("printer", "127.0.0.11", 1);
     check_found("last.test", "127.0.0.12", 1);

@@ -55,12 +55,13 @@ static int each_kind(void *arg)
 static void names_of_each_kind(void **state)
 {
     (void)state;
-    run(each_kind, 10, "[    20] both: fd00::1, 3\n"
-                       "[    20] Both: fd00::1, 3\n"
-                       "[   320] slow: 10.0.0.3, 1\n"
-                       "[   340] broken: WEIR_ENAMESERVER, 0\n"
-                       "[   360] nobody: WEIR_ENAME, 0\n"
-                       "[  6360] silent: WEIR_EPEERTIMEOUT, 0\n");
+    run(each_kind, 10,
+        "[    20] both: fd00::1, 3\n"
+        "[    20] Both: fd00::1, 3\n"
+        "[   320] slow: 10.0.0.3, 1\n"
+        "[   340] broken: WEIR_ENAMESERVER, 0\n"
+        "[   360] nobody: WEIR_ENAME, 0\n"
+        "[  6360] silent: WEIR_EPEERTIMEOUT, 0\n");
 }
 
 static int over_time(void *arg)
@@ -89,13 +90,14 @@ static int over_time(void *arg)
 static void a_name_over_time(void **state)
 {
     (void)state;
-    run(over_time, 0, "[     0] x: 10.0.0.1, 1\n"
-                      "[ 29999] x: 10.0.0.1, 1\n"
-                      "[ 30000] x: 10.0.0.2, 1\n"
-                      "[ 60000] x: 10.0.0.2, 1, stale\n"
-                      "[659000] x: 10.0.0.2, 1, stale\n"
-                      "[661000] x: WEIR_ENAMESERVER, 0\n"
-                      "[662000] x: 10.0.0.3, 1\n");
+    run(over_time, 0,
+        "[     0] x: 10.0.0.1, 1\n"
+        "[ 29999] x: 10.0.0.1, 1\n"
+        "[ 30000] x: 10.0.0.2, 1\n"
+        "[ 60000] x: 10.0.0.2, 1, stale\n"
+        "[659000] x: 10.0.0.2, 1, stale\n"
+        "[661000] x: WEIR_ENAMESERVER, 0\n"
+        "[662000] x: 10.0.0.3, 1\n");
 }
 
 /* ---- races ------------------------------------------------------------------------ */
@@ -149,8 +151,8 @@ static int race_swept(void *arg)
     int rc = 0;
 
     (void)arg;
-    CHECK_INT(weir_sim_name(sim, "svc", .addresses = "10.0.0.1 fd00::9 10.0.0.2",
-                            .latency_ms = 5), 0);
+    CHECK_INT(weir_sim_name(sim, "svc", .addresses = "10.0.0.1 fd00::9 10.0.0.2", .latency_ms = 5),
+              0);
     CHECK_INT(weir_sim_part(sim, "*", "10.0.0.1"), 0);
     CHECK_INT(weir_listen("10.0.0.2:80", &listener), 0);
     WEIR_SCOPE(s) {
@@ -211,8 +213,9 @@ static void handle_new(void *arg, weir_exchange *x, struct http_route *ret_route
 static struct http_server *serve(const char *text, bool is_new)
 {
     struct addr addr;
-    struct http_server_opts opts = { .addrs = &addr, .addr_count = 1, .drain_ms = 100,
-                                     .handle = is_new ? handle_new : handle_old };
+    struct http_server_opts opts = {
+        .addrs = &addr, .addr_count = 1, .drain_ms = 100, .handle = is_new ? handle_new : handle_old
+    };
     struct http_server *server = NULL;
 
     CHECK_INT(addr_parse(weir_str_c(text), &addr), 0);
@@ -267,8 +270,9 @@ static int move(void *arg)
 static void a_service_that_moves_takes_its_callers_with_it(void **state)
 {
     (void)state;
-    run(move, 0, "[     0] old\n[     0] old\n[  1500] old\n[  6500] 0 idle\n[  6500] new\n"
-                 "[ 66500] new\n");
+    run(move, 0,
+        "[     0] old\n[     0] old\n[  1500] old\n[  6500] 0 idle\n[  6500] new\n"
+        "[ 66500] new\n");
 }
 
 int main(void)

@@ -6,6 +6,7 @@ import json
 import random
 import socket
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -33,6 +34,50 @@ class Passed:
     def __exit__(self, *fault):
         self.gateway.__exit__(*fault)
         self.service.kill()
+
+
+class UnixService(threading.Thread):
+    """Answers each request on a unix socket with its head."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(8)
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                stream, _ = self.listener.accept()
+            except OSError:
+                return
+            with stream, stream.makefile("rb") as file:
+                while head := b"".join(iter(file.readline, b"\r\n")):
+                    if not head.endswith(b"\r\n"):
+                        break
+                    stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+                                   % (len(head), head))
+
+
+class Unix(unittest.TestCase):
+    def test_a_service_may_be_behind_a_unix_socket(self):
+        with tempfile.TemporaryDirectory(prefix="weir-e2e-") as folder:
+            upstream = UnixService(f"{folder}/s.sock")
+            self.addCleanup(upstream.listener.close)
+            routes = ("- path: /users/*\n  proxy: { service: users }\n"
+                      "- path: /part/{id}\n  aggregate:\n"
+                      "    one: { service: users, path: \"/x/{id}\", required: true }\n")
+            with Gateway(WEIR, service("users", f"unix:{folder}/s.sock"), routes) as g:
+                for _ in range(3):
+                    status, _, body = g.get("/users/7?a=b")
+                    self.assertEqual(status, 200)
+                    self.assertTrue(body.startswith(b"GET /users/7?a=b HTTP/1.1\r\nHost: "), body)
+                # The head is no JSON, so the part can't be used: it was asked for all the same.
+                self.assertEqual(g.get("/part/7")[0], 502)
+                upstream.listener.shutdown(socket.SHUT_RDWR)
+            with Gateway(WEIR, service("users", f"unix:{folder}/nobody.sock"), routes) as g:
+                self.assertEqual(g.get("/users/7")[0], 502)
 
 
 class Heads(unittest.TestCase):

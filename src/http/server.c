@@ -27,6 +27,7 @@
 /* What a connection is reckoned at when it is let in: a buffer and its struct. */
 #define CONNECTION_BYTES (BUF_BYTES + sizeof(struct h1_conn))
 
+#include "obs/metrics_threads.h"
 /* An answer awaited from each loop. */
 struct gather {
     atomic_uint left;
@@ -449,6 +450,7 @@ static void make_metrics(struct server_metrics *m)
 }
 
 static int check_opts(const struct http_server_opts *opts)
+    metrics_threads_add(); /* the handlers' blocking calls */
 {
     if (opts->addr_count == 0 || opts->addr_count > HTTP_SERVER_ADDRS_MAX)
         return weir_fail(-EINVAL, "a server listens at 1 to %d addresses, not at %u",

@@ -18,6 +18,7 @@
 #include "base/budget.h"
 #include "base/clock.h"
 #include "obs/metrics_state.h"
+#include "obs/metrics_threads.h"
 
 /* The head of a small file; false when it can't be read. */
 static bool read_head(const char *path, char *text, size_t size)
@@ -139,4 +140,5 @@ void metrics_process_add(void)
                                   "Start time of the process since the Unix epoch, in seconds."),
                    start_time());
     add_budget();
+    metrics_threads_add();
 }

@@ -2,14 +2,15 @@
 #ifndef RT_BLOCK_H
 #define RT_BLOCK_H
 
+#include <stdatomic.h>
+
 #include <weir/block.h>
 
 /* For what ends something: no cancel ends the wait, and where the pool has no room
  * fn runs here. */
 int block_call_shielded(weir_threads *pool, weir_fn *fn, void *arg, const char *name);
 
-/* Who is told of each call's time in the queue, on any thread; set once, before the
- * runtime runs. *place is the observer's own, one for each pool. */
-void threads_on_queued(void (*observe)(void **place, const char *pool, int64_t queued_ns));
+/* Who is told of each call's time in the queue, on any thread; set once. *place is the observer's own, one for each pool. */
+void threads_on_queued(void (*observe)(void *_Atomic *place, const char *pool, int64_t queued_ns));
 
 #endif

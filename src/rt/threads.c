@@ -40,13 +40,15 @@ struct pool_thread {
     atomic_uint state;        /* CALLED: it has a job, or is to end */
 };
 
-static struct {
-    void (*observe)(void **place, const char *pool, int64_t queued_ns);
-} observer;
+typedef void observer(void *_Atomic *place, const char *pool, int64_t queued_ns);
 
-void threads_on_queued(void (*observe)(void **place, const char *pool, int64_t queued_ns))
+static struct {
+    observer *_Atomic told;
+} observers;
+
+void threads_on_queued(void (*observe)(void *_Atomic *place, const char *pool, int64_t queued_ns))
 {
-    observer.observe = observe;
+    atomic_store(&observers.told, observe);
 }
 
 /* ---- sleeping ------------------------------------------------------------ */
@@ -99,9 +101,10 @@ static void count_locked(weir_threads *pool, int64_t queued_ns, int64_t begun_ns
 
 static void observe(weir_threads *pool, int64_t queued_ns, int64_t begun_ns)
 {
-    if (observer.observe)
-        observer.observe(&pool->observed, pool->name,
-                         begun_ns > queued_ns ? begun_ns - queued_ns : 0);
+    observer *told = atomic_load_explicit(&observers.told, memory_order_relaxed);
+
+    if (told)
+        told(&pool->observed, pool->name, begun_ns > queued_ns ? begun_ns - queued_ns : 0);
 }
 
 void threads_count(weir_threads *pool, int64_t queued_ns, int64_t begun_ns, int64_t ended_ns)

@@ -26,7 +26,7 @@ struct weir_threads {
     struct message told_gone;      /* the same, for a loop */
     struct loop *closer;
     struct wait *closer_wait;
-    void *observed;                /* the observer's */
+    void *_Atomic observed;        /* the observer's */
     weir_threads_stats stats;
 };
 

@@ -11,6 +11,11 @@
  * connection, exchange or listener is left, the loop says so; the last one tells
  * the owner.
  *
+ * A connection that another loop hands over counts among this one's load from before
+ * it is sent, so that a loop does not end while one is on its way: who sends marks it,
+ * then looks once more whether the end has begun; the end begins first, and then looks
+ * for marks.
+ *
  * Invariants: a gather's left counts the answers that are still to come; a loop
  * touches nothing of the server once it has given its last. */
 #include <errno.h>
@@ -22,12 +27,12 @@
 #include "base/alloc.h"
 #include "http/h1_conn.h"
 #include "http/server_loop.h"
+#include "obs/metrics_threads.h"
 
 #define CUT_NS (INT64_C(1) * 1000000000) /* from the handlers' cancel to the end */
 /* What a connection is reckoned at when it is let in: a buffer and its struct. */
 #define CONNECTION_BYTES (BUF_BYTES + sizeof(struct h1_conn))
 
-#include "obs/metrics_threads.h"
 /* An answer awaited from each loop. */
 struct gather {
     atomic_uint left;
@@ -129,7 +134,7 @@ static void gather_wait(struct gather *gather, void (*abandon)(struct wait *wait
 void server_loop_settle(struct server_loop *home)
 {
     if (!home->draining || home->finished || home->listening > 0 || home->connection_count > 0 ||
-        home->exchange_count > 0 || !list_empty(&home->closed))
+        home->exchange_count > 0 || !list_empty(&home->closed) || atomic_load(&home->load) > 0)
         return;
     home->finished = true;
     timer_clear(home->loop, &home->drain_timer);
@@ -278,14 +283,11 @@ static void take_over(struct message *message)
 {
     struct handover *handover = container_of(message, struct handover, message);
     struct server_loop *home = handover->to;
-    struct io_file file = { .fd = handover->fd };
 
-    atomic_fetch_sub_explicit(&home->load, 1, memory_order_relaxed);
-    if (home->finished) /* a stop came between */
-        loop_io(home->loop)->detach(home->loop, &file, false);
-    else
-        h1_accepted(home, handover->fd);
+    atomic_fetch_sub(&home->load, 1);
+    h1_accepted(home, handover->fd); /* also when a stop came between */
     base_free(handover);
+    server_loop_settle(home);
     gather_answer(&home->server->end);
 }
 
@@ -320,13 +322,14 @@ static bool hand_over(struct server_loop *home, int fd)
     handover = to != home ? base_malloc(sizeof(*handover)) : NULL;
     if (!handover)
         return false;
+    atomic_fetch_add(&to->load, 1);
     /* This loop's own answer is still to come, so the server will be there. */
-    if (!gather_more(&server->end, 1)) {
+    if (atomic_load(&server->stopping) || !gather_more(&server->end, 1)) {
+        atomic_fetch_sub(&to->load, 1);
         base_free(handover);
         return false;
     }
     *handover = (struct handover){ .message.run = take_over, .to = to, .fd = fd };
-    atomic_fetch_add_explicit(&to->load, 1, memory_order_relaxed);
     loop_post(to->loop, &handover->message);
     return true;
 }
@@ -447,10 +450,10 @@ static void make_metrics(struct server_metrics *m)
     m->connections = weir_gauge_new("weir_http_connections", "Connections that are open.");
     m->in_flight = weir_gauge_new("weir_http_requests_in_flight", "Requests being served.");
     weir_recover();
+    metrics_threads_add(); /* the handlers' blocking calls */
 }
 
 static int check_opts(const struct http_server_opts *opts)
-    metrics_threads_add(); /* the handlers' blocking calls */
 {
     if (opts->addr_count == 0 || opts->addr_count > HTTP_SERVER_ADDRS_MAX)
         return weir_fail(-EINVAL, "a server listens at 1 to %d addresses, not at %u",

@@ -29,6 +29,7 @@
 #include <weir/export.h>
 #include <weir/json.h>
 #include <weir/log.h>
+#include <weir/run.h>
 #include <weir/type.h>
 #include <weir/value.h>
 
@@ -221,6 +222,7 @@ typedef struct weir_serve_opts {
     void *start_arg;
     void (*end)(void *arg); /* called when no request runs any more */
     void *end_arg;
+    weir_backend backend; /* unset: WEIR_BACKEND_AUTO */
 } weir_serve_opts;
 
 #define weir_serve(app, ...) \

@@ -61,6 +61,21 @@ static bool read_loops(struct command *c, const char *value)
     return true;
 }
 
+static bool read_backend(struct command *c, const char *value)
+{
+    static const char *const names[] = { "auto", "epoll", "io_uring" };
+    static const weir_backend backends[] = { WEIR_BACKEND_AUTO, WEIR_BACKEND_EPOLL,
+                                             WEIR_BACKEND_IO_URING };
+
+    for (size_t i = 0; i < 3; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            c->serve.backend = backends[i];
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_level(struct command *c, const char *value)
 {
     return weir_log_level_from(weir_str_c(value), &c->serve.log_level) == 0;
@@ -117,6 +132,8 @@ static const struct flag flags[] = {
     { "--loops", "N", read_loops,
       "a number from 1 to " WEIR_TEXT(RT_LOOPS_MAX),
                                       "threads that serve (one a core that may be used)" },
+      { "--backend", "NAME", read_backend, "auto, epoll or io_uring",
+        "auto, epoll or io_uring (auto: what WEIR_BACKEND names, else epoll)" },
       { "--grace", "SECONDS", read_grace, "a time as in 10, 1.5s, 500ms or 2m, at most 24h",
         "time for requests in progress at the end (10)" },
       { "--log-level", "LEVEL", read_level, "error, warn, info or debug",

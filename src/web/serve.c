@@ -224,7 +224,7 @@ static int run(struct serve *s)
         return weir_fail(rc, "installing the signal handlers");
     rt_on_unjoined(report_unjoined);
     rc = weir_run(serve_task, s, .loops = s->opts->loops, .grace_ms = s->grace_ms,
-                  .byte_budget = s->opts->byte_budget);
+                  .byte_budget = s->opts->byte_budget, .backend = s->opts->backend);
     signals_close();
     return rc;
 }

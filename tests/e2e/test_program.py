@@ -30,8 +30,9 @@ class Flags(unittest.TestCase):
     def test_help(self):
         code, out, err = run("--help")
         self.assertEqual((code, err), (0, ""))
-        for flag in ("--listen ADDRESS", "--admin ADDRESS", "--loops N", "--grace SECONDS",
-                     "--log-level LEVEL", "--log-format FORM", "--routes", "--version", "--help"):
+        for flag in ("--listen ADDRESS", "--admin ADDRESS", "--loops N", "--backend NAME",
+                     "--grace SECONDS", "--log-level LEVEL", "--log-format FORM", "--routes",
+                     "--version", "--help"):
             self.assertIn(flag, out)
         self.assertTrue(all(len(line) <= 100 for line in out.splitlines()))
         self.assertEqual(run("-h")[1], out)
@@ -55,6 +56,7 @@ class Flags(unittest.TestCase):
                 (["--listen=127.0.0.1:99999"], ["--listen `127.0.0.1:99999`"]),
                 (["--loops", "0"], ["--loops `0`", "a number from 1"]),
                 (["--loops", "2x"], ["--loops `2x`"]),
+                (["--backend", "kqueue"], ["--backend `kqueue`", "epoll or io_uring"]),
                 (["--grace", "soon"], ["--grace `soon`", "500ms"]),
                 (["--log-level", "loud"], ["error, warn, info or debug"]),
                 (["--log-format", "xml"], ["auto, text or json"]),

@@ -337,29 +337,24 @@ static struct shared_socket {
     atomic_bool waiting, accepted, over;
 } shared_socket;
 
-static void shared_done(struct io_op *op)
-{
-    wait_wake(op->done_arg, op->res);
-}
-
 static int accept_on_the_other(void *arg)
 {
-    struct wait wait = { .what = "accept" };
+    struct pair p = { 0 };
     struct io_file file = { .fd = -1 };
-    struct io_op op = { .kind = IO_ACCEPT, .file = &file, .done = shared_done, .done_arg = &wait };
+    struct io_op op = { .kind = IO_ACCEPT, .file = &file, .done = pair_done, .done_arg = &p };
     struct loop *loop = loop_self();
 
     (void)arg;
     CHECK_INT(loop_io(loop)->attach(loop, &file, shared_socket.fd, true), 0);
     CHECK(!io_submit(loop, &op));
     shared_socket.waiting = true;
-    while (op.pending && !shared_socket.over)
+    while (!p.ended && !shared_socket.over)
         turns(1);
-    shared_socket.accepted = !op.pending;
-    if (op.pending) {
+    shared_socket.accepted = p.ended;
+    if (!p.ended)
         io_cancel(loop, &op);
-        WEIR_IGNORE(rt_park_shielded(&wait), "the cancel is awaited");
-    }
+    while (!p.ended)
+        turns(1);
     if (op.res >= 0)
         close(op.res);
     loop_io(loop)->detach(loop, &file, true);

@@ -4,6 +4,7 @@
 
 #include <weir/app.h>
 #include <weir/block.h>
+#include <weir/broadcast.h>
 #include <weir/chan.h>
 #include <weir/client.h>
 #include <weir/datagram.h>
@@ -32,5 +33,6 @@
 #include <weir/type.h>
 #include <weir/url.h>
 #include <weir/value.h>
+#include <weir/watch.h>
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "net/dns.h"
 #include "support/dns_peer.h"
+#include "support/fault.h"
 #include "support/peer.h"
 #include "support/sweep.h"
 
@@ -404,6 +405,40 @@ static void a_cancel_at_every_wait_of_a_connect(void **state)
     peer_stop(service);
 }
 
+static int connect_once(void *arg)
+{
+    weir_stream *stream = NULL;
+    char address[40];
+    int rc;
+
+    (void)arg;
+    snprintf(address, sizeof(address), "swept.test:%u", swept_port);
+    rc = weir_stream_connect(address, &stream);
+    CHECK((rc == 0) == (stream != NULL));
+    weir_stream_close(stream);
+    return rc;
+}
+
+static int run_connect(void *arg)
+{
+    int rc = weir_run(connect_once, arg, .loops = 1, .grace_ms = 200);
+
+    weir_recover();
+    return rc;
+}
+
+static void without_memory_a_connect_fails_and_leaves_nothing(void **state)
+{
+    struct peer *service = peer_start(say_hi, NULL, &swept_port);
+
+    (void)state;
+    setup(100);
+    dns_peer_says(peer, "swept.test", .ttl_s = 60, .v4 = { "127.0.0.1" }, .v6 = { "::1" });
+    assert_true(fault_sweep(run_connect, NULL) > 10);
+    dns_peer_stop(peer);
+    peer_stop(service);
+}
+
 static int end_while_asking(void *arg)
 {
     weir_addresses found;
@@ -443,6 +478,7 @@ int main(void)
         cmocka_unit_test(resolv_conf_is_read_again_when_it_has_changed),
         cmocka_unit_test(connecting_goes_to_the_first_address_that_answers),
         cmocka_unit_test(a_cancel_at_every_wait_of_a_connect),
+        cmocka_unit_test(without_memory_a_connect_fails_and_leaves_nothing),
         cmocka_unit_test(the_runtime_ends_with_a_question_under_way),
     };
 

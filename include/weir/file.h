@@ -303,21 +303,21 @@ int weir_path_list(const char *path, uint32_t max, weir_path_entry **ret_entries
 /* ---- watching --------------------------------------------------------------- */
 
 /* A directory that is watched. */
-typedef struct weir_watch weir_watch;
+typedef struct weir_file_watch weir_file_watch;
 
-typedef enum weir_watch_kind {
-    WEIR_WATCH_ADDED,    /* made there, or moved there */
-    WEIR_WATCH_CHANGED,  /* written to and closed, or its attributes were changed */
-    WEIR_WATCH_REMOVED,  /* taken away, or moved away */
-    WEIR_WATCH_OVERFLOW, /* events were lost: look at everything again */
-    WEIR_WATCH_GONE      /* the directory itself is no more: nothing further comes */
-} weir_watch_kind;
+typedef enum weir_file_watch_kind {
+    WEIR_FILE_WATCH_ADDED,    /* made there, or moved there */
+    WEIR_FILE_WATCH_CHANGED,  /* written to and closed, or its attributes were changed */
+    WEIR_FILE_WATCH_REMOVED,  /* taken away, or moved away */
+    WEIR_FILE_WATCH_OVERFLOW, /* events were lost: look at everything again */
+    WEIR_FILE_WATCH_GONE      /* the directory itself is no more: nothing further comes */
+} weir_file_watch_kind;
 
-typedef struct weir_watch_event {
-    weir_watch_kind kind;
+typedef struct weir_file_watch_event {
+    weir_file_watch_kind kind;
     weir_str name; /* of the entry; empty for OVERFLOW and GONE */
     bool folder;   /* the entry is a directory */
-} weir_watch_event;
+} weir_file_watch_event;
 
 /* Watch a directory's entries (not those of directories in it).
  *
@@ -329,17 +329,17 @@ typedef struct weir_watch_event {
  *   -EMFILE      the user's limit on inotify instances, or no descriptor is free
  *   -ENOMEM      no memory
  *   -EBUSY, -ETIMEDOUT, -ECANCELED as weir_file_open_opt()
- * Ownership:  the caller ends *ret_watch with weir_watch_close().
+ * Ownership:  the caller ends *ret_watch with weir_file_watch_close().
  * Thread:     a task.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
-int weir_watch_open(const char *path, weir_watch **ret_watch);
+int weir_file_watch_open(const char *path, weir_file_watch **ret_watch);
 
 /* Wait for the next event. It is a source: a stop ends it.
  *
  * Checkpoint: always.
  * Returns:    1 with the event in *ret_event; 0 when the task is asked to drain, or
- *   after WEIR_WATCH_GONE; or
+ *   after WEIR_FILE_WATCH_GONE; or
  *   -EBUSY       another task waits for it
  *   -EIO         and other errno values as read(2)
  *   -ETIMEDOUT   the deadline passed
@@ -348,16 +348,16 @@ int weir_watch_open(const char *path, weir_watch **ret_watch);
  * Thread:     a task.
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
-int weir_watch_next(weir_watch *watch, weir_watch_event *ret_event);
+int weir_file_watch_next(weir_file_watch *watch, weir_file_watch_event *ret_event);
 
 /* Watch no longer.
  *
  * Checkpoint: never.
  * Returns:    nothing.
- * Ownership:  ends watch; NULL is fine. No task may be in weir_watch_next().
+ * Ownership:  ends watch; NULL is fine. No task may be in weir_file_watch_next().
  * Thread:     a task.
  * Since:      0.1 */
-WEIR_API void weir_watch_close(weir_watch *watch);
+WEIR_API void weir_file_watch_close(weir_file_watch *watch);
 
 WEIR_END
 

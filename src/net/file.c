@@ -43,9 +43,7 @@ ssize_t sys_read(int fd, void *buf, size_t len, int64_t offset)
         size_t wanted = len;
 
         fault = rt_fault(RT_FAULT_READ, &wanted);
-        n = fault        ? -1
-            : offset < 0 ? read(fd, buf, wanted)
-                         : pread(fd, buf, wanted, offset);
+        n = fault ? -1 : offset < 0 ? read(fd, buf, wanted) : pread(fd, buf, wanted, offset);
         if (fault)
             errno = fault;
     } while (n < 0 && errno == EINTR);
@@ -61,9 +59,7 @@ static ssize_t write_some(int fd, const char *bytes, size_t len, int64_t offset)
         size_t wanted = len;
 
         fault = rt_fault(RT_FAULT_WRITE, &wanted);
-        n = fault        ? -1
-            : offset < 0 ? write(fd, bytes, wanted)
-                         : pwrite(fd, bytes, wanted, offset);
+        n = fault ? -1 : offset < 0 ? write(fd, bytes, wanted) : pwrite(fd, bytes, wanted, offset);
         if (fault)
             errno = fault;
     } while (n < 0 && errno == EINTR);
@@ -241,16 +237,18 @@ ssize_t weir_file_read_at(weir_file *file, void *buf, size_t len, int64_t offset
 
 ssize_t weir_file_write(weir_file *file, weir_str data)
 {
-    return call_bytes(do_write, &(struct bytes_call){ .file = file, .from = data.ptr,
-                                                      .len = data.len, .offset = -1 });
+    return call_bytes(
+        do_write,
+        &(struct bytes_call){ .file = file, .from = data.ptr, .len = data.len, .offset = -1 });
 }
 
 ssize_t weir_file_write_at(weir_file *file, weir_str data, int64_t offset)
 {
     if (offset < 0)
         return weir_fail(-EINVAL, "writing %s before its beginning", file->path);
-    return call_bytes(do_write, &(struct bytes_call){ .file = file, .from = data.ptr,
-                                                      .len = data.len, .offset = offset });
+    return call_bytes(
+        do_write,
+        &(struct bytes_call){ .file = file, .from = data.ptr, .len = data.len, .offset = offset });
 }
 
 /* ---- the rest --------------------------------------------------------------------- */

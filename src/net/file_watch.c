@@ -18,7 +18,7 @@
 #define WATCH_ALL \
     (WATCH_ADDED | WATCH_REMOVED | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
 
-struct weir_watch {
+struct weir_file_watch {
     int fd;
     bool waiting, gone;
     size_t from, to; /* what is left of buf */
@@ -45,10 +45,10 @@ static int do_watch(void *arg)
     return rc;
 }
 
-int weir_watch_open(const char *path, weir_watch **ret_watch)
+int weir_file_watch_open(const char *path, weir_file_watch **ret_watch)
 {
     struct watch_call call = { .path = path };
-    weir_watch *watch = base_calloc(1, sizeof(*watch));
+    weir_file_watch *watch = base_calloc(1, sizeof(*watch));
     int rc;
 
     if (!watch)
@@ -64,27 +64,27 @@ int weir_watch_open(const char *path, weir_watch **ret_watch)
 }
 
 /* The next event that was read and means something; 0: none. */
-static int take_event(weir_watch *watch, weir_watch_event *ret_event)
+static int take_event(weir_file_watch *watch, weir_file_watch_event *ret_event)
 {
     while (watch->from < watch->to && !watch->gone) {
-        const struct inotify_event *event =
-            (const struct inotify_event *)(void *)(watch->buf + watch->from);
-        weir_watch_kind kind;
+        const struct inotify_event *event = (const struct inotify_event *)(void *)(watch->buf +
+                                                                                   watch->from);
+        weir_file_watch_kind kind;
 
         watch->from += sizeof(*event) + event->len;
         if (event->mask & IN_Q_OVERFLOW)
-            kind = WEIR_WATCH_OVERFLOW;
+            kind = WEIR_FILE_WATCH_OVERFLOW;
         else if (event->mask & WATCH_GONE)
-            kind = WEIR_WATCH_GONE;
+            kind = WEIR_FILE_WATCH_GONE;
         else if (event->len == 0)
             continue; /* the directory's own attributes */
         else if (event->mask & WATCH_ADDED)
-            kind = WEIR_WATCH_ADDED;
+            kind = WEIR_FILE_WATCH_ADDED;
         else
-            kind = event->mask & WATCH_REMOVED ? WEIR_WATCH_REMOVED : WEIR_WATCH_CHANGED;
-        watch->gone = kind == WEIR_WATCH_GONE;
-        *ret_event = (weir_watch_event){ .kind = kind, .folder = event->mask & IN_ISDIR };
-        if (event->len > 0 && kind != WEIR_WATCH_GONE)
+            kind = event->mask & WATCH_REMOVED ? WEIR_FILE_WATCH_REMOVED : WEIR_FILE_WATCH_CHANGED;
+        watch->gone = kind == WEIR_FILE_WATCH_GONE;
+        *ret_event = (weir_file_watch_event){ .kind = kind, .folder = event->mask & IN_ISDIR };
+        if (event->len > 0 && kind != WEIR_FILE_WATCH_GONE)
             ret_event->name = weir_str_c(event->name);
         return 1;
     }
@@ -92,7 +92,7 @@ static int take_event(weir_watch *watch, weir_watch_event *ret_event)
 }
 
 /* 1 when bytes were read, 0 when there are none now. */
-static int fill(weir_watch *watch)
+static int fill(weir_file_watch *watch)
 {
     ssize_t n;
 
@@ -106,7 +106,7 @@ static int fill(weir_watch *watch)
     return 1;
 }
 
-static int next(weir_watch *watch, weir_watch_event *ret_event)
+static int next(weir_file_watch *watch, weir_file_watch_event *ret_event)
 {
     for (;;) {
         int rc = take_event(watch, ret_event);
@@ -125,7 +125,7 @@ static int next(weir_watch *watch, weir_watch_event *ret_event)
     }
 }
 
-int weir_watch_next(weir_watch *watch, weir_watch_event *ret_event)
+int weir_file_watch_next(weir_file_watch *watch, weir_file_watch_event *ret_event)
 {
     int rc = rt_check();
 
@@ -139,7 +139,7 @@ int weir_watch_next(weir_watch *watch, weir_watch_event *ret_event)
     return rc;
 }
 
-void weir_watch_close(weir_watch *watch)
+void weir_file_watch_close(weir_file_watch *watch)
 {
     if (!watch)
         return;

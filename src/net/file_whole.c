@@ -127,7 +127,8 @@ static int load(struct load_call *call, weir_str *ret_text)
 
 int weir_file_load(const char *path, size_t max_bytes, weir_str *ret_text)
 {
-    struct load_call call = { .path = path, .fd = -1,
+    struct load_call call = { .path = path,
+                              .fd = -1,
                               .max_bytes = max_bytes < SIZE_MAX / 4 ? max_bytes : SIZE_MAX / 4 };
     int rc = file_call(load_open, &call);
 
@@ -169,8 +170,8 @@ static int store_open(struct store_call *call)
     if (!call->beside)
         return -ENOMEM;
     for (int i = 0; i < NAME_TRIES && fd == -EEXIST; i++) {
-        snprintf(call->beside, size, "%.*s.%s.%016llx.new", folder, call->path,
-                 call->path + folder, (unsigned long long)(call->random + (uint64_t)i));
+        snprintf(call->beside, size, "%.*s.%s.%016llx.new", folder, call->path, call->path + folder,
+                 (unsigned long long)(call->random + (uint64_t)i));
         fd = sys_open(call->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     }
     if (fd < 0)

@@ -112,8 +112,9 @@ static void process_free(weir_process *process)
 int weir_process_start_opt(const char *const *argv, weir_process **ret_process,
                            const weir_process_opts *opts)
 {
-    struct spawn spawn = { .argv = argv, .env = opts->env, .cwd = opts->cwd,
-                           .fds = { -1, -1, -1 } };
+    struct spawn spawn = {
+        .argv = argv, .env = opts->env, .cwd = opts->cwd, .fds = { -1, -1, -1 }
+    };
     weir_process *process;
     int rc = rt_check();
 
@@ -155,7 +156,8 @@ static int look(weir_process *process)
         return 0;
     while (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOWAIT | WNOHANG) < 0)
         if (errno != EINTR)
-            return weir_fail(-errno, "asking how process %d ended: somebody else has", process->pid);
+            return weir_fail(-errno, "asking how process %d ended: somebody else has",
+                             process->pid);
     if (info.si_pid == 0)
         return -EAGAIN;
     process->ended = true;

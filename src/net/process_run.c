@@ -97,9 +97,9 @@ static int output_text(struct taker *taker, weir_str *ret_text, bool *ret_cut)
 static int run_in_scope(const char *const *argv, struct run *run, const weir_process_run_opts *opts,
                         weir_process_exit *ret_exit)
 {
-    int rc = weir_process_start(argv, &run->process, .in = WEIR_STDIO_PIPE,
-                                .out = WEIR_STDIO_PIPE, .err = WEIR_STDIO_PIPE, .env = opts->env,
-                                .cwd = opts->cwd, .grace_ms = opts->grace_ms);
+    int rc = weir_process_start(argv, &run->process, .in = WEIR_STDIO_PIPE, .out = WEIR_STDIO_PIPE,
+                                .err = WEIR_STDIO_PIPE, .env = opts->env, .cwd = opts->cwd,
+                                .grace_ms = opts->grace_ms);
 
     if (rc < 0)
         return rc;

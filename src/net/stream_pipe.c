@@ -160,7 +160,7 @@ int stream_pipe_adopt(int fd, bool writes, weir_stream **ret_stream)
         base_free(self);
         return rc;
     }
-    self->base.ops = &pipe_ops;
+    stream_init(&self->base, &pipe_ops);
     self->fd = fd;
     self->writes = writes;
     *ret_stream = &self->base;

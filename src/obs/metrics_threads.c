@@ -78,9 +78,8 @@ static void add(void)
                                        .labels = { "pool" });
     weir_gauge *running = weir_gauge_new("weir_threads_running", "Blocking calls under way.",
                                          .labels = { "pool" });
-    weir_gauge *waiting = weir_gauge_new("weir_threads_waiting",
-                                         "Blocking calls that wait for a thread.",
-                                         .labels = { "pool" });
+    weir_gauge *waiting = weir_gauge_new(
+        "weir_threads_waiting", "Blocking calls that wait for a thread.", .labels = { "pool" });
     weir_counter *refused = weir_counter_new("weir_threads_refused_total",
                                              "Blocking calls refused, as the pool was full.",
                                              .labels = { "pool" });
@@ -100,10 +99,10 @@ static void add(void)
         metrics_read_counter(weir_counter_with(abandoned, pool), read_abandoned, (void *)kind);
         metrics_read_counter(weir_counter_with(busy, pool), read_busy, (void *)kind);
     }
-    threads.queue = weir_histogram_new("weir_threads_queue_seconds",
-                                       "Time from a blocking call to its beginning on a thread.",
-                                       .labels = { "pool" }, .buckets = queue_bounds,
-                                       .bucket_count = sizeof(queue_bounds) / sizeof(*queue_bounds));
+    threads.queue = weir_histogram_new(
+        "weir_threads_queue_seconds", "Time from a blocking call to its beginning on a thread.",
+        .labels = { "pool" }, .buckets = queue_bounds,
+        .bucket_count = sizeof(queue_bounds) / sizeof(*queue_bounds));
     threads_on_queued(observe);
 }
 

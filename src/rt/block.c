@@ -58,8 +58,8 @@ void block_report(struct block_job *job)
 
 void block_pools_open(const weir_run_opts *opts, uint32_t cores)
 {
-    threads_init(&pools.common[WEIR_THREADS_CALLS], "calls", opts->block_threads,
-                 opts->block_queue, IDLE_NS);
+    threads_init(&pools.common[WEIR_THREADS_CALLS], "calls", opts->block_threads, opts->block_queue,
+                 IDLE_NS);
     threads_init(&pools.common[WEIR_THREADS_FILES], "files",
                  opts->file_threads ? opts->file_threads : FILE_THREADS, opts->block_queue,
                  IDLE_NS);
@@ -87,8 +87,10 @@ int weir_threads_new_opt(weir_threads **ret_threads, const weir_threads_opts *op
         return weir_fail(-EINVAL, "a pool of threads needs a name of at most %d bytes",
                          THREADS_NAME_BYTES - 1);
     if (threads > THREADS_MAX || queue > QUEUE_MAX)
-        return weir_fail(-EINVAL, "the pool \"%s\" has %u threads and a queue of %u: at most %d "
-                         "and %d are allowed", opts->name, threads, queue, THREADS_MAX, QUEUE_MAX);
+        return weir_fail(-EINVAL,
+                         "the pool \"%s\" has %u threads and a queue of %u: at most %d "
+                         "and %d are allowed",
+                         opts->name, threads, queue, THREADS_MAX, QUEUE_MAX);
     pool = base_malloc(sizeof(*pool));
     if (!pool)
         return -ENOMEM;
@@ -237,7 +239,7 @@ int block_call_on(weir_threads *pool, weir_fn *fn, void *arg, const weir_block_o
 
     if (opts->abandon && !opts->abandoned)
         return weir_fail(-EINVAL, "a blocking call that may be abandoned must say in .abandoned "
-                         "whether it was");
+                                  "whether it was");
     if (opts->abandoned)
         *opts->abandoned = false;
     rc = rt_check();

@@ -20,9 +20,10 @@ int weir_session_open_opt(weir_session **ret_session, const weir_session_opts *o
     int rc;
 
     if (strlen(name) >= THREADS_NAME_BYTES || opts->queue > SESSION_QUEUE_MAX)
-        return weir_fail(-EINVAL, "the session \"%s\" with a queue of %u: a name has at most %d "
-                         "bytes, a queue %d calls", name, opts->queue, THREADS_NAME_BYTES - 1,
-                         SESSION_QUEUE_MAX);
+        return weir_fail(-EINVAL,
+                         "the session \"%s\" with a queue of %u: a name has at most %d "
+                         "bytes, a queue %d calls",
+                         name, opts->queue, THREADS_NAME_BYTES - 1, SESSION_QUEUE_MAX);
     session = base_malloc(sizeof(*session));
     if (!session)
         return -ENOMEM;

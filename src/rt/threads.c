@@ -270,9 +270,10 @@ int threads_start_one(weir_threads *pool)
 int threads_refuse(weir_threads *pool)
 {
     pool->stats.refused++;
-    return weir_fail(-EBUSY, "the %u threads of the pool \"%s\" are busy, and %u calls wait: "
-                     "give it more of either, or ask less of it", pool->threads_max, pool->name,
-                     pool->stats.waiting);
+    return weir_fail(-EBUSY,
+                     "the %u threads of the pool \"%s\" are busy, and %u calls wait: "
+                     "give it more of either, or ask less of it",
+                     pool->threads_max, pool->name, pool->stats.waiting);
 }
 
 int threads_submit(weir_threads *pool, struct block_job *job)
@@ -339,8 +340,10 @@ static void told_gone(struct message *message)
 void threads_init(weir_threads *pool, const char *name, uint32_t threads_max, uint32_t queue_max,
                   int64_t idle_ns)
 {
-    *pool = (weir_threads){ .threads_max = threads_max, .queue_max = queue_max,
-                            .idle_ns = idle_ns, .told_gone = { .run = told_gone } };
+    *pool = (weir_threads){ .threads_max = threads_max,
+                            .queue_max = queue_max,
+                            .idle_ns = idle_ns,
+                            .told_gone = { .run = told_gone } };
     snprintf(pool->name, sizeof(pool->name), "%s", name);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->gone, NULL);

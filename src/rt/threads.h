@@ -30,8 +30,8 @@ struct weir_threads {
     weir_threads_stats stats;
 };
 
-void threads_init(weir_threads *threads, const char *name, uint32_t threads_max,
-                  uint32_t queue_max, int64_t idle_ns);
+void threads_init(weir_threads *threads, const char *name, uint32_t threads_max, uint32_t queue_max,
+                  int64_t idle_ns);
 /* Wait for what runs, on this thread, and free what the pool holds. */
 void threads_done(weir_threads *threads);
 /* The same from a task, which is parked. */

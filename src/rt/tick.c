@@ -29,9 +29,8 @@ weir_ticker weir_ticker_every_ms(uint32_t period_ms)
 
 static int await_tick(int64_t at_ns)
 {
-    struct tick_wait self = {
-        .wait = { .abandon = tick_abandon, .what = "tick", .ends_at_stop = true }
-    };
+    struct tick_wait self = { .wait = {
+                                  .abandon = tick_abandon, .what = "tick", .ends_at_stop = true } };
 
     timer_init(&self.timer, tick_over);
     timer_set(loop_self(), &self.timer, at_ns);

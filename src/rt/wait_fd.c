@@ -28,8 +28,7 @@ static void poll_done(struct io_op *op)
 int foreign_wait(int fd, short events, bool source, const char *what, const void *object)
 {
     struct poll_wait self = {
-        .wait = { .abandon = poll_abandon, .what = what, .object = object,
-                  .ends_at_stop = source },
+        .wait = { .abandon = poll_abandon, .what = what, .object = object, .ends_at_stop = source },
         .op = { .kind = IO_POLL, .done = poll_done, .poll = { .fd = fd, .events = events } },
     };
     int rc = rt_check();

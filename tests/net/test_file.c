@@ -74,7 +74,8 @@ BOTH_TEST(bytes_are_written_and_read)
 
     (void)arg;
     CHECK_INT(weir_file_open(in_folder("bytes"), &file, .write = true, .create = true,
-                             .exclusive = true, .mode = 0640), 0);
+                             .exclusive = true, .mode = 0640),
+              0);
     CHECK_INT(weir_file_write(file, WEIR_S("hello ")), 6);
     CHECK_INT(weir_file_write(file, WEIR_S("world")), 5);
     CHECK_INT(weir_file_write_at(file, WEIR_S("J"), 0), 1);
@@ -323,51 +324,51 @@ static void faults_of_a_disk(void **state)
 
 /* ---- watching ------------------------------------------------------------------------ */
 
-static void next_is(weir_watch *watch, weir_watch_kind kind, const char *name)
+static void next_is(weir_file_watch *watch, weir_file_watch_kind kind, const char *name)
 {
-    weir_watch_event event;
+    weir_file_watch_event event;
 
-    CHECK_INT(weir_watch_next(watch, &event), 1);
+    CHECK_INT(weir_file_watch_next(watch, &event), 1);
     CHECK_INT(event.kind, kind);
     CHECK(weir_str_eq(event.name, weir_str_c(name)));
 }
 
 BOTH_TEST(a_directory_is_watched)
 {
-    weir_watch *watch;
-    weir_watch_event event;
+    weir_file_watch *watch;
+    weir_file_watch_event event;
     weir_file *file;
 
     (void)arg;
-    CHECK_INT(weir_watch_open("no/such", &watch), -ENOENT);
+    CHECK_INT(weir_file_watch_open("no/such", &watch), -ENOENT);
     error_is("watching no/such");
     CHECK_INT(weir_path_mkdir(in_folder("w"), 0700), 0);
-    CHECK_INT(weir_watch_open(in_folder("w"), &watch), 0);
+    CHECK_INT(weir_file_watch_open(in_folder("w"), &watch), 0);
     WEIR_SCOPE(s, .timeout_ms = 5)
-        CHECK_INT(weir_watch_next(watch, &event), -ETIMEDOUT);
+        CHECK_INT(weir_file_watch_next(watch, &event), -ETIMEDOUT);
     weir_recover();
     CHECK_INT(weir_file_open(in_folder("w/a"), &file, .write = true, .create = true), 0);
-    next_is(watch, WEIR_WATCH_ADDED, "a");
+    next_is(watch, WEIR_FILE_WATCH_ADDED, "a");
     CHECK_INT(weir_file_write(file, WEIR_S("x")), 1);
     CHECK_INT(weir_file_close(file), 0);
-    next_is(watch, WEIR_WATCH_CHANGED, "a");
+    next_is(watch, WEIR_FILE_WATCH_CHANGED, "a");
     CHECK_INT(weir_path_rename(in_folder("w/a"), in_folder("w/b")), 0);
-    next_is(watch, WEIR_WATCH_REMOVED, "a");
-    next_is(watch, WEIR_WATCH_ADDED, "b");
+    next_is(watch, WEIR_FILE_WATCH_REMOVED, "a");
+    next_is(watch, WEIR_FILE_WATCH_ADDED, "b");
     CHECK_INT(weir_path_unlink(in_folder("w/b")), 0);
-    next_is(watch, WEIR_WATCH_REMOVED, "b");
+    next_is(watch, WEIR_FILE_WATCH_REMOVED, "b");
     CHECK_INT(weir_path_rmdir(in_folder("w")), 0);
-    next_is(watch, WEIR_WATCH_GONE, "");
-    CHECK_INT(weir_watch_next(watch, &event), 0);
-    weir_watch_close(watch);
-    weir_watch_close(NULL);
+    next_is(watch, WEIR_FILE_WATCH_GONE, "");
+    CHECK_INT(weir_file_watch_next(watch, &event), 0);
+    weir_file_watch_close(watch);
+    weir_file_watch_close(NULL);
     return 0;
 }
 
 TASK_TEST(lost_events_are_told)
 {
-    weir_watch *watch;
-    weir_watch_event event = { 0 };
+    weir_file_watch *watch;
+    weir_file_watch_event event = { 0 };
     weir_str most;
     long events = 0, limit;
 
@@ -375,7 +376,7 @@ TASK_TEST(lost_events_are_told)
     CHECK_INT(weir_file_load("/proc/sys/fs/inotify/max_queued_events", 100, &most), 0);
     limit = strtol(most.ptr, NULL, 10);
     CHECK_INT(weir_path_mkdir(in_folder("o"), 0700), 0);
-    CHECK_INT(weir_watch_open(in_folder("o"), &watch), 0);
+    CHECK_INT(weir_file_watch_open(in_folder("o"), &watch), 0);
     for (long i = 0; i < limit / 2 + 10; i++) {
         const char *path = i % 2 ? "o/odd" : "o/even"; /* alike ones would be joined */
         int fd = open(in_folder(path), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -384,58 +385,58 @@ TASK_TEST(lost_events_are_told)
         close(fd);
         CHECK_INT(unlink(in_folder(path)), 0);
     }
-    while (event.kind != WEIR_WATCH_OVERFLOW && events++ <= limit)
-        CHECK_INT(weir_watch_next(watch, &event), 1);
-    CHECK_INT(event.kind, WEIR_WATCH_OVERFLOW);
+    while (event.kind != WEIR_FILE_WATCH_OVERFLOW && events++ <= limit)
+        CHECK_INT(weir_file_watch_next(watch, &event), 1);
+    CHECK_INT(event.kind, WEIR_FILE_WATCH_OVERFLOW);
     CHECK_INT(event.name.len, 0);
-    weir_watch_close(watch);
+    weir_file_watch_close(watch);
     CHECK_INT(weir_path_rmdir(in_folder("o")), 0);
     return 0;
 }
 
-static weir_watch *watched;
+static weir_file_watch *watched;
 
 static int watch_until_stop(void *arg)
 {
-    weir_watch_event event;
+    weir_file_watch_event event;
 
     (void)arg;
-    CHECK_INT(weir_watch_next(watched, &event), 0);
+    CHECK_INT(weir_file_watch_next(watched, &event), 0);
     CHECK(weir_stopping());
-    CHECK_INT(weir_watch_next(watched, &event), 0);
+    CHECK_INT(weir_file_watch_next(watched, &event), 0);
     return 0;
 }
 
 TASK_TEST(a_stop_ends_the_watch)
 {
     (void)arg;
-    CHECK_INT(weir_watch_open(folder, &watched), 0);
+    CHECK_INT(weir_file_watch_open(folder, &watched), 0);
     WEIR_SCOPE(s) {
         weir_go(s, watch_until_stop, NULL);
         CHECK_INT(weir_sleep_ms(2), 0);
         weir_stop(s);
         CHECK_INT(weir_join(s), 0);
     }
-    weir_watch_close(watched);
+    weir_file_watch_close(watched);
     return 0;
 }
 
 static int swept_watch(void *arg)
 {
-    weir_watch_event event = { 0 };
+    weir_file_watch_event event = { 0 };
     int rc = 1;
 
     (void)arg;
-    CHECK_INT(weir_watch_open(folder, &watched), 0);
+    CHECK_INT(weir_file_watch_open(folder, &watched), 0);
     WEIR_SCOPE(s) {
         sweep_at(s);
         WEIR_SCOPE(soon, .timeout_ms = 5)
-            rc = weir_watch_next(watched, &event);
+            rc = weir_file_watch_next(watched, &event);
         sweep_over();
     }
     CHECK(rc == -ETIMEDOUT || (rc == -ECANCELED && sweep_hit()));
     weir_recover();
-    weir_watch_close(watched);
+    weir_file_watch_close(watched);
     return 0;
 }
 

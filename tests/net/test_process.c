@@ -52,7 +52,8 @@ TASK_TEST(a_program_is_run)
 
     (void)arg;
     CHECK_INT(weir_process_run(SHELL("cat; echo problem >&2; exit 3"), &out,
-                               .input = WEIR_S("some text")), 0);
+                               .input = WEIR_S("some text")),
+              0);
     CHECK_INT(out.exit.code, 3);
     CHECK_INT(out.exit.signal, 0);
     CHECK_TEXT(out.out.ptr, "some text");
@@ -85,7 +86,8 @@ TASK_TEST(what_can_not_be_started)
 
     (void)arg;
     CHECK_INT(weir_process_start(((const char *[]){ "no-such-program", NULL }), &process,
-                                 .in = WEIR_STDIO_PIPE, .out = WEIR_STDIO_PIPE), -ENOENT);
+                                 .in = WEIR_STDIO_PIPE, .out = WEIR_STDIO_PIPE),
+              -ENOENT);
     error_is("starting no-such-program");
     CHECK_INT(weir_process_run(SHELL("true"), &out, .cwd = "/no/such"), -ENOENT);
     error_is("starting sh in /no/such");
@@ -106,7 +108,9 @@ TASK_TEST(floods_are_taken_and_cut)
 
     (void)arg;
     CHECK_INT(weir_process_run(SHELL("head -c 3000000 /dev/zero >&2; echo done; "
-                                     "head -c 300000 /dev/zero"), &out, .max_bytes = 1000), 0);
+                                     "head -c 300000 /dev/zero"),
+                               &out, .max_bytes = 1000),
+              0);
     CHECK_INT(out.exit.code, 0);
     CHECK_INT(out.err.len, 1000);
     CHECK_INT(out.out.len, 1000);
@@ -137,7 +141,8 @@ TASK_TEST(descriptors_can_be_opened_by_name)
 
     (void)arg;
     CHECK_INT(weir_process_run(SHELL("cat /dev/stdin >/dev/stdout; echo x >/dev/stderr"), &out,
-                               .input = WEIR_S("abc")), 0);
+                               .input = WEIR_S("abc")),
+              0);
     CHECK_TEXT(out.out.ptr, "abc");
     CHECK_TEXT(out.err.ptr, "x\n");
     return 0;
@@ -182,8 +187,9 @@ TASK_TEST(a_conversation)
     weir_str data;
 
     (void)arg;
-    CHECK_INT(weir_process_start(((const char *[]){ "cat", NULL }), &process,
-                                 .in = WEIR_STDIO_PIPE, .out = WEIR_STDIO_PIPE), 0);
+    CHECK_INT(weir_process_start(((const char *[]){ "cat", NULL }), &process, .in = WEIR_STDIO_PIPE,
+                                 .out = WEIR_STDIO_PIPE),
+              0);
     CHECK(weir_process_stream(process, 2) == NULL);
     CHECK(weir_process_stream(process, 3) == NULL);
     CHECK(weir_process_id(process) > 0);
@@ -219,7 +225,8 @@ TASK_TEST(a_closed_pipe_is_told)
 
     (void)arg;
     CHECK_INT(weir_process_start(SHELL("exec <&-; echo; sleep 100"), &process,
-                                 .in = WEIR_STDIO_PIPE, .out = WEIR_STDIO_PIPE), 0);
+                                 .in = WEIR_STDIO_PIPE, .out = WEIR_STDIO_PIPE),
+              0);
     CHECK_INT(weir_stream_read(weir_process_stream(process, 1), &(weir_str){ 0 }), 1);
     CHECK_INT(weir_stream_write(weir_process_stream(process, 0), WEIR_S("x")), -EPIPE);
     CHECK_INT(weir_stream_write(weir_process_stream(process, 0), WEIR_S("x")), -EPIPE);
@@ -248,7 +255,8 @@ TASK_TEST(a_child_that_ignores_sigterm_is_killed)
 
     (void)arg;
     CHECK_INT(weir_process_start(SHELL("trap '' TERM; echo ready; while :; do sleep 1; done"),
-                                 &process, .out = WEIR_STDIO_PIPE, .grace_ms = 50), 0);
+                                 &process, .out = WEIR_STDIO_PIPE, .grace_ms = 50),
+              0);
     CHECK_INT(weir_stream_read(weir_process_stream(process, 1), &data), 6);
     began_ms = now_ms();
     weir_process_close(process);
@@ -264,7 +272,8 @@ TASK_TEST(a_stopped_child_is_ended)
 
     (void)arg;
     CHECK_INT(weir_process_start(((const char *[]){ "sleep", "1000", NULL }), &process,
-                                 .grace_ms = 60000), 0);
+                                 .grace_ms = 60000),
+              0);
     CHECK_INT(weir_process_signal(process, SIGSTOP), 0);
     weir_process_close(process); /* within its grace, or this test's time is over */
     no_children();
@@ -302,8 +311,9 @@ TASK_TEST(grandchildren_end_too)
     weir_str data;
 
     (void)arg;
-    CHECK_INT(weir_process_start(SHELL("sleep 1000 & echo $!; wait"), &process,
-                                 .out = WEIR_STDIO_PIPE), 0);
+    CHECK_INT(
+        weir_process_start(SHELL("sleep 1000 & echo $!; wait"), &process, .out = WEIR_STDIO_PIPE),
+        0);
     CHECK(weir_stream_read(weir_process_stream(process, 1), &data) > 0);
     {
         long pid = strtol(data.ptr, NULL, 10);
@@ -340,8 +350,8 @@ TASK_TEST(a_deadline_ends_the_program)
     (void)arg;
     CHECK_INT(weir_process_run(SHELL("true"), &out), 0); /* what is made once is made now */
     files = open_files();
-    CHECK_INT(weir_process_run(((const char *[]){ "sleep", "1000", NULL }), &out,
-                               .timeout_ms = 20), -ETIMEDOUT);
+    CHECK_INT(weir_process_run(((const char *[]){ "sleep", "1000", NULL }), &out, .timeout_ms = 20),
+              -ETIMEDOUT);
     error_is("running sleep");
     CHECK_INT(open_files(), files);
     no_children();

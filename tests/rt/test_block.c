@@ -283,8 +283,7 @@ static int abandon_call(void *arg)
 {
     bool gone = false;
     void *bytes = base_malloc(64);
-    int rc = weir_block(use_block, bytes, .pool = own_pool, .abandon = dispose,
-                        .abandoned = &gone);
+    int rc = weir_block(use_block, bytes, .pool = own_pool, .abandon = dispose, .abandoned = &gone);
 
     *(int *)arg = rc;
     if (!gone)

@@ -8,8 +8,10 @@ BESIDE = {frozenset(("data", "flow"))}
 PUBLIC = {
     "export": "base", "error": "base", "str": "base", "time": "base",
     "type": "type", "value": "type", "json": "type",
+    "block": "rt", "fd": "rt", "signals": "rt",
     "run": "rt", "scope": "rt", "chan": "rt", "sync": "rt", "sim": "rt", "jobs": "rt",
     "log": "obs", "metrics": "obs",
+    "file": "net", "process": "net",
     "addr": "net", "address": "net", "stream": "net", "listen": "net", "dns": "net",
     "datagram": "net",
     "guard": "guard", "pool": "guard", "breaker": "guard",

@@ -334,7 +334,7 @@ BACKEND_TEST(a_closed_listener_is_closed_at_once)
 
 static struct shared_socket {
     int fd;
-    atomic_bool waiting, accepted, over;
+    atomic_bool waiting, accepted, over, left;
 } shared_socket;
 
 static int accept_on_the_other(void *arg)
@@ -359,6 +359,7 @@ static int accept_on_the_other(void *arg)
         close(op.res);
     loop_io(loop)->detach(loop, &file, true);
     shared_socket.over = true;
+    shared_socket.left = true;
     return 0;
 }
 
@@ -402,7 +403,8 @@ static int share(bool at_the_same_moment)
     if (op.res >= 0)
         close(op.res);
     close(client);
-    turns(20);
+    while (!shared_socket.left)
+        turns(1);
     loop_io(loop)->detach(loop, &file, false);
     return 0;
 }

@@ -8,7 +8,7 @@
  *     weir_watch_from(limits, &mine);
  *     while ((rc = weir_changed(&mine, &now)) > 0)
  *         …
- *     rc = weir_set(limits, &(struct limits){ … });
+ *     rc = weir_update(limits, &(struct limits){ … });
  *     weir_watch_free(limits);
  *
  * A watcher is a place in the sequence of values: each has its own. (The first value,
@@ -49,9 +49,9 @@ typedef struct weir_watch_opts {
 #define weir_watch_open(w, first, ...)                                         \
     weir_watch_new_opt(&(w)->watch, WEIR_ITEM_(*(w), first), sizeof(*(first)), \
                        &(weir_watch_opts){ .size = sizeof(weir_watch_opts), __VA_ARGS__ })
-#define weir_set(w, ...) \
+#define weir_update(w, ...) \
     weir_watch_set((w).watch, WEIR_ITEM_(w, __VA_ARGS__), sizeof(*(__VA_ARGS__)))
-#define weir_get(w, ...) \
+#define weir_latest(w, ...) \
     weir_watch_get((w).watch, WEIR_ITEM_(w, __VA_ARGS__), sizeof(*(__VA_ARGS__)))
 /* Watch from the present value on, which counts as seen. */
 #define weir_watch_from(w, ret_watcher)                                        \

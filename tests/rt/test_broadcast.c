@@ -178,7 +178,7 @@ static int set_all(void *arg)
     number_watch *w = arg;
 
     for (uint64_t i = 2; i <= SENT; i++) {
-        CHECK_INT(weir_set(*w, &i), 0);
+        CHECK_INT(weir_update(*w, &i), 0);
         if (i % 16 == 0)
             CHECK_INT(weir_yield(), 0);
     }
@@ -199,8 +199,8 @@ LOOPS_TEST(watchers_see_newer_values_and_the_last)
         weir_go_on(s, 2, set_all, &w);
         CHECK_INT(weir_join(s), 0);
     }
-    CHECK_INT(weir_set(w, &first), WEIR_ECLOSED);
-    CHECK_INT(weir_get(w, &now), 0);
+    CHECK_INT(weir_update(w, &first), WEIR_ECLOSED);
+    CHECK_INT(weir_latest(w, &now), 0);
     CHECK_INT(now, SENT);
     CHECK_INT(weir_watch_get(w.watch, &now, 1), -EINVAL);
     weir_watch_free(w);
@@ -213,7 +213,7 @@ static int set_later(void *arg)
     number_watch *w = arg;
     int rc = weir_yield();
 
-    return rc < 0 ? rc : weir_set(*w, &(uint64_t){ 7 });
+    return rc < 0 ? rc : weir_update(*w, &(uint64_t){ 7 });
 }
 
 static int swept_watch(void *arg)

@@ -300,7 +300,8 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2, 3)
 int weir_sim_name_opt(weir_sim *sim, const char *name, const weir_sim_name_opts *opts);
 
 /* End all faults: from here on nothing fails by chance, links that chance has cut
- * are whole, and who holds a connection that the network has forgotten is told. For the second half of a test: what must come through now.
+ * are whole, and who holds a connection that the network has forgotten is told. For
+ * the second half of a test: what must come through now.
  *
  * Checkpoint: never.
  * Returns:    nothing.
@@ -313,7 +314,8 @@ WEIR_API WEIR_NONNULL(1) void weir_sim_calm(weir_sim *sim);
 
 /* The trace must be exactly this text. */
 #define WEIR_EXPECT_TRACE(sim, wanted) weir_sim_expect_trace(sim, wanted, WEIR_HERE)
-/* So much virtual time must have passed since the simulation was made. */
+/* So much virtual time must have passed since the simulation was made; after
+ * weir_sim_get() (weir/test.h), from the request to its answer. */
 #define WEIR_EXPECT_ELAPSED_MS(sim, wanted) weir_sim_expect_elapsed(sim, wanted, WEIR_HERE)
 
 /* Compare the trace. If it differs, write both texts and the line of options to

@@ -29,6 +29,7 @@
 #include <weir/str.h>
 #include <weir/stream.h>
 #include <weir/sync.h>
+#include <weir/test.h>
 #include <weir/time.h>
 #include <weir/type.h>
 #include <weir/url.h>

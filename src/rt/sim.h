@@ -131,6 +131,16 @@ uint32_t sim_files(const struct sim *sim);
 /* Waits of tasks so far. */
 uint64_t sim_waits(const struct sim *sim);
 
+/* What a layer above keeps with a simulation that users have made: one value, and
+ * who frees it at the simulation's end. */
+struct weir_sim;
+void *sim_upper(const struct weir_sim *sim);
+void sim_upper_set(struct weir_sim *sim, void *value, void (*done)(void *value));
+
+/* What weir_sim_expect_elapsed() looks at until the next run: how long the part that
+ * matters took. */
+void sim_elapsed_set(struct weir_sim *sim, int64_t elapsed_ns);
+
 /* ---- what happened ------------------------------------------------------ */
 
 /* Add a line "[     0] text", stamped with the virtual time in milliseconds.

@@ -33,6 +33,10 @@ struct app_exchange {
  * or -ENOMEM. */
 int app_build(weir_app *app);
 
+/* serve.c: serve an application that is built at these addresses, on every loop. */
+int app_start_server(const weir_app *app, const struct addr *addrs, uint32_t count,
+                     uint32_t drain_ms, struct http_server **ret_server);
+
 /* http_server_opts.handle and .map_failure; arg is the app, which is built. */
 void app_handle(void *arg, weir_exchange *x, struct http_route *ret_route);
 void app_map_failure(void *arg, weir_exchange *x, int rc, const struct chain *chain,

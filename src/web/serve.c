@@ -66,8 +66,8 @@ static uint64_t or_default(uint64_t value, uint64_t otherwise)
     return value ? value : otherwise;
 }
 
-static int start_server(const weir_app *app, const struct addr *addrs, uint32_t count,
-                        uint32_t drain_ms, struct http_server **ret_server)
+int app_start_server(const weir_app *app, const struct addr *addrs, uint32_t count,
+                     uint32_t drain_ms, struct http_server **ret_server)
 {
     struct http_server_opts opts = {
         .addrs = addrs,
@@ -95,7 +95,7 @@ static int start_admin(struct serve *s)
     s->admin_app = admin_app_new(&s->state);
     rc = app_build(s->admin_app);
     if (rc == 0)
-        rc = start_server(s->admin_app, &s->admin_addr, 1, SERVE_ADMIN_GRACE_MS, &s->admin);
+        rc = app_start_server(s->admin_app, &s->admin_addr, 1, SERVE_ADMIN_GRACE_MS, &s->admin);
     return weir_wrap(rc, "the admin's endpoints");
 }
 
@@ -147,7 +147,7 @@ static int start(struct serve *s)
     }
     if (rc < 0)
         return rc;
-    rc = start_server(s->app, s->addrs, s->addr_count, s->grace_ms, &s->server);
+    rc = app_start_server(s->app, s->addrs, s->addr_count, s->grace_ms, &s->server);
     if (rc < 0)
         return rc;
     atomic_store(&s->state, ADMIN_READY);

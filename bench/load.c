@@ -315,10 +315,9 @@ static void load_run_until(struct load *l, uint64_t end)
 static void load_start(struct load *l)
 {
     for (unsigned i = 0; i < l->pipeline && l->request_len < sizeof l->request; i++)
-        l->request_len += (size_t)snprintf(l->request + l->request_len,
-                                           sizeof l->request - l->request_len,
-                                           "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n",
-                                           l->path, l->port);
+        l->request_len += (size_t)snprintf(
+            l->request + l->request_len, sizeof l->request - l->request_len,
+            "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", l->path, l->port);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
     l->conns = calloc(l->connections, sizeof *l->conns);
     if (l->epoll < 0 || !l->conns || l->request_len >= sizeof l->request)

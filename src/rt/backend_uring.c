@@ -172,9 +172,8 @@ static void prepare(struct io_uring_sqe *sqe, struct uring_slot *slot, unsigned 
     } else if (request == OUT) {
         io_uring_prep_poll_add(sqe, slot->fd, POLLOUT);
     } else {
-        io_uring_prep_poll_add(sqe, slot->fd,
-                               slot->flags & LISTENING ? POLLIN | EPOLLEXCLUSIVE
-                                                       : POLLIN | POLLRDHUP);
+        io_uring_prep_poll_add(
+            sqe, slot->fd, slot->flags & LISTENING ? POLLIN | EPOLLEXCLUSIVE : POLLIN | POLLRDHUP);
     }
     io_uring_sqe_set_data64(sqe, data_of(slot, request));
 }
@@ -197,7 +196,8 @@ static bool make_requests(struct uring_backend *be, struct uring_slot *slot, str
         struct io_uring_sqe *sqe;
 
         if (request == SHOT && wanted && !can_lend(be, pool)) {
-            slot->wants = (uint8_t)((slot->wants & ~SHOT) | IN); /* the receive will say what is short */
+            slot->wants = (uint8_t)((slot->wants & ~SHOT) |
+                                    IN); /* the receive will say what is short */
             continue;
         }
         if (armed && unwanted && !(slot->cancelling & request)) {
@@ -554,7 +554,8 @@ static bool take_completion(struct loop *loop)
     struct io_uring_cqe *found, cqe;
     unsigned head, count = 0;
 
-    io_uring_for_each_cqe(ring, head, found) {
+    io_uring_for_each_cqe(ring, head, found)
+    {
         cqe = *found;
         count = 1;
         break;
@@ -586,7 +587,8 @@ static void uring_poll(struct loop *loop, int64_t until_ns)
         rt_wrong_use("loop %u can't enable its ring", loop->index);
     if (uring_ring_has_buffers(&be->ring))
         uring_ring_lend(&be->ring, &loop->bufs);
-    if (!make_all_requests(loop) || !list_empty(&be->ended) || io_uring_cq_ready(&be->ring.ring) > 0)
+    if (!make_all_requests(loop) || !list_empty(&be->ended) ||
+        io_uring_cq_ready(&be->ring.ring) > 0)
         until_ns = 0;
     be->starved = 0;
     uring_ring_enter(&be->ring, until_ns);

@@ -181,7 +181,7 @@ int socket_open(struct loop *loop, int family)
 }
 
 int socket_listen(struct loop *loop, const struct sockaddr *addr, socklen_t addr_len,
-                        const struct io_listen_opts *opts)
+                  const struct io_listen_opts *opts)
 {
     int fd = socket_open(loop, addr->sa_family), on = 1, rc;
 
@@ -218,7 +218,7 @@ int socket_shutdown(struct loop *loop, struct io_file *file, int how)
 }
 
 int socket_address(struct loop *loop, struct io_file *file, bool remote,
-                         struct sockaddr_storage *ret_addr, socklen_t *ret_len)
+                   struct sockaddr_storage *ret_addr, socklen_t *ret_len)
 {
     socklen_t len = sizeof(*ret_addr);
     int rc;

@@ -44,9 +44,9 @@ static int make_ring(struct uring_ring *r, unsigned submissions, unsigned comple
     int rc = -EINVAL;
 
     for (size_t i = 0; i < sizeof(tries) / sizeof(*tries) && rc == -EINVAL; i++) {
-        struct io_uring_params params = { .flags = tries[i] | IORING_SETUP_CQSIZE |
-                                                   IORING_SETUP_CLAMP,
-                                          .cq_entries = completions };
+        struct io_uring_params params = {
+            .flags = tries[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP, .cq_entries = completions
+        };
 
         rc = io_uring_queue_init_params(submissions, &r->ring, &params);
         if (rc < 0)
@@ -200,6 +200,6 @@ void uring_ring_enter(struct uring_ring *r, int64_t until_ns)
     }
     timeout.tv_sec = left_ns / 1000000000;
     timeout.tv_nsec = left_ns % 1000000000;
-    io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1,
-                                     until_ns == WEIR_NEVER_NS ? NULL : &timeout, NULL);
+    io_uring_submit_and_wait_timeout(&r->ring, &cqe, 1, until_ns == WEIR_NEVER_NS ? NULL : &timeout,
+                                     NULL);
 }

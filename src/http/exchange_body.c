@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "http/h1_conn.h"
+#include "http/server_loop.h"
 
 int exchange_body_init(weir_exchange *x, uint64_t max_bytes)
 {
@@ -178,6 +179,7 @@ static int read_check(weir_exchange *x)
 {
     int rc = rt_check();
 
+    exchange_check_home(x);
     if (rc < 0 || !x->in)
         return rc;
     return x->in->reader ? -EBUSY : 0;

@@ -413,6 +413,7 @@ int exchange_end(weir_exchange *x)
 /* A checkpoint's entry; there is none while handle() answers at once. */
 static inline int enter(const weir_exchange *x)
 {
+    exchange_check_home(x);
     return x->at_once ? 0 : rt_check();
 }
 
@@ -465,6 +466,7 @@ int weir_write(weir_exchange *x, weir_str data)
 {
     int rc = rt_check();
 
+    exchange_check_home(x);
     if (rc == 0)
         rc = write_check(x);
     if (rc < 0)

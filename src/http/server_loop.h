@@ -8,6 +8,7 @@
 #include <weir/metrics.h>
 
 #include "base/slab.h"
+#include "http/exchange.h"
 #include "http/h1_write.h"
 #include "http/server.h"
 #include "net/listener.h"
@@ -64,6 +65,17 @@ struct server_loop {
 
 /* "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", DATE_FIELD_LEN bytes. */
 const char *server_loop_date(struct server_loop *home);
+/* In a debug build: is the exchange used on its own loop? */
+static inline void exchange_check_home(const weir_exchange *x)
+{
+    (void)x;
+#ifdef WEIR_DEBUG
+    if (loop_self() != x->home->loop)
+        rt_wrong_use("an exchange is used on loop %u, but belongs to loop %u: give what runs there "
+                     "a copy of what it needs",
+                     loop_index(loop_self()), loop_index(x->home->loop));
+#endif
+}
 /* Something has ended; is the drain complete? */
 void server_loop_settle(struct server_loop *home);
 

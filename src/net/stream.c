@@ -142,6 +142,7 @@ ssize_t weir_stream_read(weir_stream *s, weir_str *ret_data)
     struct buf *buf = NULL;
     int rc = rt_check();
 
+    stream_check_home(s);
     if (rc < 0)
         return rc;
     if (s->reading)
@@ -166,6 +167,7 @@ ssize_t weir_stream_read(weir_stream *s, weir_str *ret_data)
 /* What every way of writing begins with; 0, or the code to return. */
 static int write_begin(const weir_stream *s)
 {
+    stream_check_home(s);
     if (s->writing)
         return -EBUSY;
     if (s->write_rc < 0)

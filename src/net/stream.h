@@ -43,7 +43,29 @@ struct weir_stream {
     int read_rc, write_rc; /* failures that last */
     bool reading, writing; /* a task is in such a call */
     bool shut;             /* nothing more may be written */
+#ifdef WEIR_DEBUG
+    struct loop *home;     /* the loop that it was made on */
+#endif
 };
+
+/* Each kind calls this on a fresh stream, which is all zero. */
+static inline void stream_init(weir_stream *s, const struct stream_ops *ops)
+{
+    s->ops = ops;
+#ifdef WEIR_DEBUG
+    s->home = loop_self();
+#endif
+}
+
+static inline void stream_check_home(const weir_stream *s)
+{
+    (void)s;
+#ifdef WEIR_DEBUG
+    if (s->home && loop_self() && s->home != loop_self())
+        rt_wrong_use("a stream is used on loop %u, but belongs to loop %u",
+                     loop_index(loop_self()), loop_index(s->home));
+#endif
+}
 
 /* A stream over a connected descriptor of the current loop, which it closes,
  * also when this fails; 0 or -errno. */

@@ -127,7 +127,8 @@ int weir_stream_pair(weir_stream **ret_one, weir_stream **ret_other)
         base_free(one);
         return -ENOMEM;
     }
-    one->base.ops = other->base.ops = &memory_ops;
+    stream_init(&one->base, &memory_ops);
+    stream_init(&other->base, &memory_ops);
     one->peer = other;
     other->peer = one;
     *ret_one = &one->base;

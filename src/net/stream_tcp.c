@@ -304,7 +304,7 @@ static struct tcp_stream *tcp_new(void)
         base_free(self);
         return NULL;
     }
-    self->base.ops = &tcp_ops;
+    stream_init(&self->base, &tcp_ops);
     self->file.fd = -1;
     self->out.file = &self->file;
     self->out.kind = IO_SEND;

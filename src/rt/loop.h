@@ -424,8 +424,4 @@ void submit_refuse(struct loop *loop);
 /* A child of an application's scope has failed, and nobody joins it. */
 void rt_report_unjoined(const struct task *task, int rc, const struct chain *chain);
 
-/* A use of the library that is always a mistake of the program: stops a debug
- * build, is reported and counted by a release build. */
-__attribute__((format(printf, 1, 2))) void rt_wrong_use(const char *fmt, ...);
-
 #endif

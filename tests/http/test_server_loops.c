@@ -97,8 +97,8 @@ static void *call_on(void *arg)
         bool before = !atomic_load(&calls->stopped);
 
         if (peer_open(calls->s, &peer) < 0) {
-            atomic_fetch_add(before && !atomic_load(&calls->stopped) ? &calls->lost
-                                                                     : &calls->refused, 1);
+            atomic_fetch_add(
+                before && !atomic_load(&calls->stopped) ? &calls->lost : &calls->refused, 1);
             return NULL;
         }
         if (ask(&peer) >= 0)
@@ -145,7 +145,8 @@ static void no_connection_is_lost_at_the_end(void **state)
 {
     (void)state;
     for (uint32_t turn = 0; turn < 30; turn++) {
-        struct served s = { .loops = 1 + turn % 4, .routes = routes,
+        struct served s = { .loops = 1 + turn % 4,
+                            .routes = routes,
                             .client = stop_while_they_come };
 
         s.opts.drain_idle_ms = 100;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <weir/chan.h>
+#include <weir/stream.h>
 #include <weir/sync.h>
 #include <weir/time.h>
 
@@ -258,6 +259,26 @@ static int channel_of_another_loop(void *arg)
         rc = weir_submit(1, use_foreign_channel, &c);
     return rc < 0 ? rc : weir_sleep_ms(1000);
 }
+
+static int read_there(void *arg)
+{
+    weir_str data;
+
+    return (int)weir_stream_read(arg, &data);
+}
+
+static int stream_of_another_loop(void *arg)
+{
+    weir_stream *one, *other;
+    int rc = weir_stream_pair(&one, &other);
+
+    (void)arg;
+    WEIR_SCOPE(s) {
+        weir_go_on(s, 1, read_there, one);
+        rc = rc < 0 ? rc : weir_join(s);
+    }
+    return rc;
+}
 #endif
 
 static void expect_stop(weir_fn *body, const char *words)
@@ -283,6 +304,7 @@ static void mistakes_are_named(void **state)
     expect_stop(end_in_scope, "ended inside the scope opened at ");
 #ifdef WEIR_DEBUG
     expect_stop(channel_of_another_loop, "channel \"mine\" belongs to loop 0");
+    expect_stop(stream_of_another_loop, "a stream is used on loop 1, but belongs to loop 0");
 #endif
     expect_stop(checkpoint_on_the_loops_stack, "a checkpoint was called outside a task");
 }

@@ -9,6 +9,7 @@ PUBLIC = {
     "export": "base", "error": "base", "str": "base", "time": "base",
     "type": "type", "value": "type", "json": "type",
     "block": "rt", "fd": "rt", "signals": "rt",
+    "embed": "rt", "remote": "rt",
     "run": "rt", "scope": "rt", "chan": "rt", "sync": "rt", "sim": "rt", "jobs": "rt",
     "log": "obs", "metrics": "obs",
     "file": "net", "process": "net",

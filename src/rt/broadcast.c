@@ -67,7 +67,7 @@ static bool is_full(const weir_broadcast_chan *chan, const weir_subscriber *subs
 
 static bool sender_must_wait(const weir_broadcast_chan *chan)
 {
-    list_each (n, &chan->subscribers) {
+    list_each(n, &chan->subscribers) {
         const weir_subscriber *subscriber = container_of(n, weir_subscriber, link);
 
         if (subscriber->slow == WEIR_SLOW_WAIT && is_full(chan, subscriber))
@@ -93,7 +93,7 @@ static int take(weir_subscriber *subscriber, void *ret_item)
 
 static void put(weir_broadcast_chan *chan, const void *item)
 {
-    list_each (n, &chan->subscribers) {
+    list_each(n, &chan->subscribers) {
         weir_subscriber *subscriber = container_of(n, weir_subscriber, link);
 
         if (!is_full(chan, subscriber))
@@ -107,7 +107,7 @@ static void put(weir_broadcast_chan *chan, const void *item)
 
 static void serve_receivers(weir_broadcast_chan *chan, struct served *served)
 {
-    list_each (n, &chan->subscribers) {
+    list_each(n, &chan->subscribers) {
         weir_subscriber *subscriber = container_of(n, weir_subscriber, link);
         struct broadcast_place *place = subscriber->receiver;
 
@@ -124,8 +124,8 @@ static void broadcast_settle(weir_broadcast_chan *chan, struct served *served)
 {
     serve_receivers(chan, served);
     while (!list_empty(&chan->senders) && (chan->closed || !sender_must_wait(chan))) {
-        struct broadcast_place *place =
-            container_of(list_pop(&chan->senders), struct broadcast_place, link);
+        struct broadcast_place *place = container_of(list_pop(&chan->senders),
+                                                     struct broadcast_place, link);
 
         if (!parked_claim(&place->parked))
             continue;
@@ -138,8 +138,7 @@ static void broadcast_settle(weir_broadcast_chan *chan, struct served *served)
 
 /* ---- sending ------------------------------------------------------------------------ */
 
-static int send_now(weir_broadcast_chan *chan, struct broadcast_place *place,
-                    struct served *served)
+static int send_now(weir_broadcast_chan *chan, struct broadcast_place *place, struct served *served)
 {
     if (chan->closed)
         return WEIR_ECLOSED;

@@ -223,7 +223,8 @@ int weir_chan_reserve(weir_chan *chan)
     if (rc < 0)
         return rc;
     if (chan->capacity == 0)
-        return weir_fail(-EINVAL, "a rendezvous channel has no room to keep: give \"%s\" a capacity",
+        return weir_fail(-EINVAL,
+                         "a rendezvous channel has no room to keep: give \"%s\" a capacity",
                          chan->name ? chan->name : "");
     if (chan->shared)
         return shared_reserve(chan);

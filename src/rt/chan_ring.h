@@ -70,7 +70,9 @@ static inline uint64_t ring_next(const struct chan_ring *ring, uint64_t position
 static inline uint32_t ring_distance(const struct chan_ring *ring, uint64_t tail, uint64_t head)
 {
     uint32_t laps = (uint32_t)(((tail & ~RING_FLAGS) - (head & ~RING_FLAGS) + (uint32_t)head -
-                                (uint32_t)tail) >> 32) & ((1u << 30) - 1);
+                                (uint32_t)tail) >>
+                               32) &
+                    ((1u << 30) - 1);
 
     return laps * ring->capacity + (uint32_t)tail - (uint32_t)head;
 }
@@ -123,9 +125,8 @@ static inline bool ring_take(struct chan_ring *ring, _Atomic uint64_t *end, uint
         uint64_t stamp = atomic_load_explicit(&ring_cell(ring, at)->stamp, memory_order_acquire);
 
         if (likely(stamp == (at | mark))) {
-            if (likely(atomic_compare_exchange_strong_explicit(end, &at, ring_next(ring, at),
-                                                               memory_order_seq_cst,
-                                                               memory_order_relaxed))) {
+            if (likely(atomic_compare_exchange_strong_explicit(
+                    end, &at, ring_next(ring, at), memory_order_seq_cst, memory_order_relaxed))) {
                 *ret_position = at;
                 return true;
             }
@@ -154,8 +155,8 @@ static inline enum ring_look ring_look_tail(struct chan_ring *ring)
     if (atomic_load_explicit(&ring_cell(ring, tail)->stamp, memory_order_acquire) ==
         (tail & ~RING_FLAGS))
         return RING_READY;
-    return ring_distance(ring, tail, atomic_load(&ring->head)) < ring->capacity
-               ? RING_IN_THE_MAKING : RING_NOT_READY;
+    return ring_distance(ring, tail, atomic_load(&ring->head)) < ring->capacity ? RING_IN_THE_MAKING
+                                                                                : RING_NOT_READY;
 }
 
 static inline enum ring_look ring_look_head(struct chan_ring *ring)

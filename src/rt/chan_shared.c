@@ -53,7 +53,7 @@ static inline struct shared_chan *shared_of(const weir_chan *chan)
 /* The first in line that is open and is not this task; those that are not open leave. */
 static struct chan_place *line_first(struct node *line, const struct parked *but)
 {
-    list_each_safe (n, line) {
+    list_each_safe(n, line) {
         struct chan_place *place = container_of(n, struct chan_place, link);
 
         if (!parked_is_open(place->parked))

@@ -173,7 +173,8 @@ static void fd_stand(struct select *select, int at)
     struct io_op *op = &place->op;
 
     *place = (struct fd_place){
-        .op = { .kind = IO_POLL, .done = select_fd_done,
+        .op = { .kind = IO_POLL,
+                .done = select_fd_done,
                 .poll = { .fd = select->arms[at].fd, .events = select->arms[at].events } },
         .select = select,
         .arm = at,

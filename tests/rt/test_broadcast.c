@@ -46,8 +46,9 @@ LOOPS_TEST(every_subscriber_gets_every_item)
     (void)arg;
     CHECK_INT(weir_broadcast_open(&b, .capacity = 7, .shared = true), 0);
     for (size_t i = 0; i < 6; i++)
-        CHECK_INT(weir_subscribe(b, &subscriptions[i],
-                                 .slow = i < 4 ? WEIR_SLOW_WAIT : WEIR_DROP_OLDEST), 0);
+        CHECK_INT(
+            weir_subscribe(b, &subscriptions[i], .slow = i < 4 ? WEIR_SLOW_WAIT : WEIR_DROP_OLDEST),
+            0);
     WEIR_SCOPE(s) {
         for (uint32_t i = 0; i < 6; i++)
             weir_go_on(s, i % LOOPS, receive_all, &subscriptions[i]);

@@ -39,8 +39,8 @@ static int trade(void *arg)
             p = weir_select(WEIR_SEND(a, &offer), WEIR_RECV(b, &got), WEIR_RECV(a, &got),
                             WEIR_AFTER_MS(random_below(&random, 2)));
         else
-            p = weir_select_in_order(WEIR_RECV(b, &got), WEIR_SEND(a, &offer),
-                                     WEIR_SEND(b, &offer), WEIR_AFTER_MS(1));
+            p = weir_select_in_order(WEIR_RECV(b, &got), WEIR_SEND(a, &offer), WEIR_SEND(b, &offer),
+                                     WEIR_AFTER_MS(1));
         if (p.arm == 3)
             continue;
         CHECK_INT(p.rc, 1);

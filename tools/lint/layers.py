@@ -10,7 +10,7 @@ PUBLIC = {
     "type": "type", "value": "type", "json": "type",
     "block": "rt", "fd": "rt", "signals": "rt",
     "embed": "rt", "remote": "rt",
-    "run": "rt", "scope": "rt", "chan": "rt", "sync": "rt", "sim": "rt", "jobs": "rt",
+    "run": "rt", "scope": "rt", "chan": "rt", "broadcast": "rt", "watch": "rt", "sync": "rt", "sim": "rt", "jobs": "rt",
     "log": "obs", "metrics": "obs",
     "file": "net", "process": "net",
     "addr": "net", "address": "net", "stream": "net", "listen": "net", "dns": "net",

@@ -47,6 +47,7 @@ FIGURES = [
              "start 1,000,000 tasks in one scope and join them: CPU a task"),
     at_most(15, "chan_send_recv", "micro", "ns", "send and receive, loop-local, uncontended"),
     compared("go_chan_send_recv", "micro", "ns", "the same with a buffered Go channel"),
+    at_most(30, "chan_shared", "micro", "ns", "the same on a channel that all loops share"),
     at_most(4.6, "parked_task_bytes", "micro", "KiB",
             "parked task with page tables, from its entry function, at 100,000"),
     at_most(8.6, "parked_read_bytes", "micro", "KiB",

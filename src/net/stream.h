@@ -62,8 +62,8 @@ static inline void stream_check_home(const weir_stream *s)
     (void)s;
 #ifdef WEIR_DEBUG
     if (s->home && loop_self() && s->home != loop_self())
-        rt_wrong_use("a stream is used on loop %u, but belongs to loop %u",
-                     loop_index(loop_self()), loop_index(s->home));
+        rt_wrong_use("a stream is used on loop %u, but belongs to loop %u", loop_index(loop_self()),
+                     loop_index(s->home));
 #endif
 }
 

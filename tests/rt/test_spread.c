@@ -10,6 +10,7 @@
 #include "rt/rt.h"
 #include "rt/sim.h"
 #include "support/random.h"
+#include "support/sweep.h"
 
 static int run_on(weir_fn *fn, uint32_t loops)
 {
@@ -105,11 +106,9 @@ LOOPS_TEST(a_loop_that_is_not_there_is_refused, 2)
 
 static int sleep_long(void *arg)
 {
-    int rc = weir_sleep_ms(60000);
-
     if (arg)
         atomic_fetch_or((atomic_uint *)arg, 1u << weir_loop_index());
-    return rc;
+    return weir_sleep_ms(60000);
 }
 
 LOOPS_TEST(a_cancel_goes_over, 2)
@@ -118,7 +117,8 @@ LOOPS_TEST(a_cancel_goes_over, 2)
     WEIR_SCOPE(s) {
         atomic_store(&ran_on, 0);
         weir_go_on(s, 1, sleep_long, &ran_on);
-        CHECK_INT(weir_sleep_ms(5), 0);
+        while (atomic_load(&ran_on) == 0)
+            CHECK_INT(weir_sleep_ms(1), 0);
         weir_cancel(s);
         CHECK_INT(weir_join(s), -ECANCELED);
         CHECK_INT(atomic_load(&ran_on), 2);
@@ -364,6 +364,54 @@ static void trees_in_the_simulator(void **state)
     assert_int_equal(budget_used(), 0);
 }
 
+/* ---- swept ---------------------------------------------------------------------------- */
+
+static int two_naps(void *arg)
+{
+    int rc = weir_sleep_ms(2);
+
+    (void)arg;
+    return rc < 0 ? rc : weir_sleep_ms(3);
+}
+
+static int swept(void *arg)
+{
+    int rc = 0;
+
+    (void)arg;
+    WEIR_SCOPE(s) {
+        sweep_at(s);
+        weir_go_on(s, 1, two_naps, NULL);
+        weir_go(s, two_naps, NULL, .spread = true);
+        WEIR_IGNORE(weir_sleep_ms(1), "the join tells");
+        rc = weir_join(s);
+        sweep_over();
+    }
+    CHECK(rc == 0 || (rc == -ECANCELED && sweep_hit()));
+    weir_recover();
+    return 0;
+}
+
+static int on_two_loops(weir_fn *fn, void *arg, const weir_run_opts *opts)
+{
+    struct sim_opts how;
+    struct sim *sim;
+    int rc;
+
+    sim_opts_init(&how);
+    how.loops = 2;
+    sim = sim_new(&how);
+    rc = sim ? sim_run(sim, fn, arg, opts) : -ENOMEM;
+    sim_free(sim);
+    return rc;
+}
+
+static void cancelled_at_any_wait(void **state)
+{
+    (void)state;
+    assert_true(sweep_waits_by(on_two_loops, swept, NULL) >= 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +424,7 @@ int main(void)
         cmocka_unit_test(handles_stay_behind),
         cmocka_unit_test(context_and_deadline_are_inherited),
         cmocka_unit_test(a_unit_that_it_needs_is_held_meanwhile),
+        cmocka_unit_test(cancelled_at_any_wait),
         cmocka_unit_test(trees_of_children_end_whole),
         cmocka_unit_test(trees_in_the_simulator),
     };

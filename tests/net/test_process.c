@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <weir/fd.h>
 #include <weir/file.h>
 #include <weir/process.h>
 #include <weir/time.h>
@@ -345,10 +346,17 @@ TASK_TEST(a_child_that_leaves_the_group_is_not_waited_for)
 TASK_TEST(a_deadline_ends_the_program)
 {
     weir_process_output out;
-    int files;
+    int files, pair[2];
 
     (void)arg;
-    CHECK_INT(weir_process_run(SHELL("true"), &out), 0); /* what is made once is made now */
+    CHECK_INT(pipe2(pair, O_CLOEXEC), 0);
+    /* What the loop makes for its first wait of this kind is made now. */
+    WEIR_SCOPE(s, .timeout_ms = 1)
+        CHECK_INT(weir_wait_fd(pair[0], POLLIN), -ETIMEDOUT);
+    weir_recover();
+    close(pair[0]);
+    close(pair[1]);
+    CHECK_INT(weir_process_run(SHELL("true"), &out), 0);
     files = open_files();
     CHECK_INT(weir_process_run(((const char *[]){ "sleep", "1000", NULL }), &out, .timeout_ms = 20),
               -ETIMEDOUT);

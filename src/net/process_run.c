@@ -7,8 +7,11 @@
  * When it has ended, its group is ended too, and its pipes then come to their end,
  * unless something has left the group with one of them in hand: that is given a
  * second, and what it writes later is not taken. */
-#include "base/strbuf.h"
 #include "net/process.h"
+
+#include <errno.h>
+
+#include "base/strbuf.h"
 #include "rt/rt.h"
 
 #define KEPT_BYTES (1u << 20)
@@ -18,12 +21,14 @@ struct taker {
     weir_stream *from;
     struct strbuf text;
     size_t max_bytes;
-    bool cut, done;
+    bool cut;
+    int rc; /* -EINPROGRESS before its end */
 };
 
 struct run {
     weir_process *process;
     weir_str input;
+    int input_rc;
     struct taker takers[2];
 };
 
@@ -39,8 +44,10 @@ static int give_input(void *arg)
         if (n > 0)
             moved += (size_t)n;
     }
-    /* A program need not read all of it. */
-    return n < 0 && n != -EPIPE ? (int)n : weir_stream_shutdown(to);
+    if (n >= 0)
+        n = weir_stream_shutdown(to);
+    run->input_rc = n == -EPIPE ? 0 : (int)n; /* a program need not read all of it */
+    return run->input_rc;
 }
 
 static int take(void *arg)
@@ -55,8 +62,22 @@ static int take(void *arg)
         taker->cut |= data.len > room;
         strbuf_add(&taker->text, weir_str_from(data.ptr, data.len < room ? data.len : room));
     }
-    taker->done = true;
-    return (int)n;
+    taker->rc = (int)n;
+    return taker->rc;
+}
+
+/* Has a child failed, or never been started? One that was cancelled was not needed any
+ * more: the program has ended, and nothing but a stranger holds its pipes. */
+static int children_rc(const struct run *run)
+{
+    const int all[] = { run->input_rc, run->takers[0].rc, run->takers[1].rc };
+
+    for (int i = 0; i < 3; i++)
+        if (all[i] == -EINPROGRESS)
+            return -ENOMEM;
+        else if (all[i] < 0 && all[i] != -ECANCELED)
+            return all[i];
+    return 0;
 }
 
 static int run_to_end(struct run *run, weir_process_exit *ret_exit)
@@ -71,14 +92,14 @@ static int run_to_end(struct run *run, weir_process_exit *ret_exit)
         if (rc == 0)
             process_end_group(run->process);
         for (uint32_t ms = 1; rc == 0 && ms <= LATE_MS / 2; ms *= 2) {
-            if (run->takers[0].done && run->takers[1].done)
+            if (run->takers[0].rc != -EINPROGRESS && run->takers[1].rc != -EINPROGRESS)
                 break;
             rc = weir_sleep_ms(ms);
         }
         weir_cancel(s);
-        WEIR_IGNORE(weir_join(s), "the children's failures are the program's");
+        WEIR_IGNORE(weir_join(s), "children_rc() looks at each");
     }
-    return rc;
+    return rc < 0 ? rc : children_rc(run);
 }
 
 static int output_text(struct taker *taker, weir_str *ret_text, bool *ret_cut)
@@ -104,7 +125,9 @@ static int run_in_scope(const char *const *argv, struct run *run, const weir_pro
     if (rc < 0)
         return rc;
     run->input = opts->input;
+    run->input_rc = -EINPROGRESS;
     for (int i = 0; i < 2; i++) {
+        run->takers[i].rc = -EINPROGRESS;
         run->takers[i].from = weir_process_stream(run->process, i + 1);
         run->takers[i].max_bytes = opts->max_bytes ? opts->max_bytes : KEPT_BYTES;
     }

@@ -14,6 +14,7 @@
 
 #include "rt/rt.h"
 #include "rt/sim.h"
+#include "support/fault.h"
 #include "support/sweep.h"
 
 static char folder[] = "file-test-XXXXXX";
@@ -22,6 +23,15 @@ static char folder[] = "file-test-XXXXXX";
 static const char *in_folder(const char *name)
 {
     return weir_format("%s/%s", folder, name).ptr;
+}
+
+/* One path, in no memory that could fail. */
+static const char *in_folder_of(const char *name)
+{
+    static char path[100];
+
+    snprintf(path, sizeof(path), "%s/memory", name);
+    return path;
 }
 
 static void error_is(const char *wanted)
@@ -322,6 +332,43 @@ static void faults_of_a_disk(void **state)
     }
 }
 
+static int without_memory(void *arg)
+{
+    weir_file_watch *watch = NULL;
+    weir_path_entry *entries;
+    weir_file *file = NULL;
+    weir_str text;
+    int rc = weir_file_store(in_folder_of(folder), WEIR_S("x"));
+
+    (void)arg;
+    if (rc == 0)
+        rc = weir_file_load(in_folder_of(folder), 10, &text);
+    if (rc == 0)
+        rc = weir_file_load("/proc/self/status", 10000, &text);
+    if (rc == 0)
+        rc = weir_file_open(in_folder_of(folder), &file);
+    weir_file_close(file);
+    if (rc == 0)
+        rc = weir_path_list(folder, 10, &entries);
+    if (rc >= 0)
+        rc = weir_file_watch_open(folder, &watch);
+    weir_file_watch_close(watch);
+    weir_recover();
+    return rc;
+}
+
+static int whole_run(void *arg)
+{
+    return weir_run(without_memory, arg, .loops = 1, .grace_ms = 200);
+}
+
+static void memory_that_fails(void **state)
+{
+    (void)state;
+    assert_true(fault_sweep(whole_run, NULL) > 5);
+    assert_int_equal(unlink(in_folder_of(folder)), 0);
+}
+
 /* ---- watching ------------------------------------------------------------------------ */
 
 static void next_is(weir_file_watch *watch, weir_file_watch_kind kind, const char *name)
@@ -469,6 +516,7 @@ int main(void)
         cmocka_unit_test(paths),
         cmocka_unit_test(files_are_swept),
         cmocka_unit_test(faults_of_a_disk),
+        cmocka_unit_test(memory_that_fails),
         cmocka_unit_test(a_directory_is_watched),
         cmocka_unit_test(lost_events_are_told),
         cmocka_unit_test(a_stop_ends_the_watch),

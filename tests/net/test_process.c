@@ -14,6 +14,8 @@
 #include <weir/time.h>
 
 #include "rt/rt.h"
+#include "rt/sim.h"
+#include "support/fault.h"
 #include "support/sweep.h"
 
 #define SHELL(script) ((const char *[]){ "sh", "-c", script, NULL })
@@ -394,6 +396,49 @@ static void running_is_swept(void **state)
     assert_int_equal(open_files(), files);
 }
 
+/* ---- each allocation fails ---------------------------------------------------------------- */
+
+static int run_without_memory(void *arg)
+{
+    weir_process_output out = { 0 };
+    int rc = weir_process_run(SHELL("cat; echo x >&2"), &out, .input = WEIR_S("abc"));
+
+    (void)arg;
+    if (rc == 0) { /* then all of it */
+        CHECK_INT(out.exit.code, 0);
+        CHECK_TEXT(out.out.ptr, "abc");
+        CHECK_TEXT(out.err.ptr, "x\n");
+    }
+    no_children();
+    return rc;
+}
+
+static int run_whole(void *arg)
+{
+    return weir_run(run_without_memory, arg, .loops = 1, .grace_ms = 200);
+}
+
+static void memory_that_fails(void **state)
+{
+    int files = open_files();
+
+    (void)state;
+    assert_true(fault_sweep(run_whole, NULL) > 5);
+    assert_int_equal(open_files(), files);
+}
+
+static void in_a_simulation(void **state)
+{
+    struct sim_opts opts;
+    struct sim *sim;
+
+    (void)state;
+    sim_opts_init(&opts);
+    sim = sim_new(&opts);
+    assert_int_equal(sim_run(sim, a_program_is_run_task, NULL, NULL), 0);
+    sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +458,8 @@ int main(void)
         cmocka_unit_test(a_child_that_leaves_the_group_is_not_waited_for),
         cmocka_unit_test(a_deadline_ends_the_program),
         cmocka_unit_test(running_is_swept),
+        cmocka_unit_test(memory_that_fails),
+        cmocka_unit_test(in_a_simulation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -850,7 +850,7 @@ static int read_value(void *arg)
 
     CHECK_INT(weir_read_lock(&r->lock), 0);
     say("reads %d", r->value);
-    CHECK_INT(weir_sleep_ms(30), 0);
+    CHECK_INT(weir_sleep_ms(300), 0); /* long enough for a busy machine */
     weir_read_unlock(&r->lock);
     return 0;
 }

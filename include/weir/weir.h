@@ -24,8 +24,8 @@
 #include <weir/process.h>
 #include <weir/run.h>
 #include <weir/scope.h>
-#include <weir/sim.h>
 #include <weir/signals.h>
+#include <weir/sim.h>
 #include <weir/str.h>
 #include <weir/stream.h>
 #include <weir/sync.h>

@@ -139,7 +139,7 @@ static bool take_result(struct listener *listener, int rc)
         admit(listener, rc);
         return true;
     }
-    if (rc == -ECONNABORTED || rc == -ECANCELED)
+    if (rc == -ECANCELED)
         return true;
     back_off(listener, rc);
     return false;

@@ -241,7 +241,10 @@ static void tcp_loop_done(void *value)
     while ((n = list_pop(&tcp->closing)) != NULL) {
         struct tcp_stream *self = container_of(n, struct tcp_stream, link);
 
+        /* Nobody will run its done any more: it leaves the backend's queue by hand. */
         io_cancel(loop_self(), &self->out);
+        if (self->out.pending)
+            list_remove(&self->out.link);
         tcp_free(self);
     }
     base_free(tcp);

@@ -24,8 +24,11 @@ static int client(void *arg)
     weir_str data;
     ssize_t n = weir_stream_write(stream, weir_format("libuv has ticked %u times\n", ticks));
 
-    while (n > 0 && (n = weir_stream_read(stream, &data)) > 0)
-        n = weir_stream_write(stream, data);
+    while (n > 0) {
+        n = weir_stream_read(stream, &data);
+        if (n > 0)
+            n = weir_stream_write(stream, data);
+    }
     weir_stream_close(stream);
     return 0; /* one client's failure is not the others' */
 }

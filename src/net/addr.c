@@ -147,8 +147,8 @@ int addr_split(weir_str text, weir_str *ret_host, uint16_t *ret_port)
 
 int addr_parse(weir_str text, struct addr *ret_addr)
 {
-    uint16_t port;
-    weir_str host;
+    uint16_t port = 0;
+    weir_str host = { 0 };
     int rc;
 
     if (addr_text_is_unix(text))

@@ -132,13 +132,14 @@ static weir_file_type type_of(DIR *dir, const struct dirent *entry)
 {
     struct stat about;
     weir_file_info info;
+    int fd = dirfd(dir);
 
     switch (entry->d_type) {
     case DT_REG: return WEIR_FILE_REGULAR;
     case DT_DIR: return WEIR_FILE_FOLDER;
     case DT_LNK: return WEIR_FILE_LINK;
     case DT_UNKNOWN:
-        if (fstatat(dirfd(dir), entry->d_name, &about, AT_SYMLINK_NOFOLLOW) < 0)
+        if (fd < 0 || fstatat(fd, entry->d_name, &about, AT_SYMLINK_NOFOLLOW) < 0)
             return WEIR_FILE_OTHER;
         file_info(&about, &info);
         return info.type;

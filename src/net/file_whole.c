@@ -110,7 +110,7 @@ static int load(struct load_call *call, weir_str *ret_text)
     call->bytes = text;
     call->room = call->known;
     rc = file_call(load_read, call);
-    if (rc == 0 && call->known) {
+    if (rc == 0 && text) {
         text[call->len] = '\0';
         *ret_text = weir_str_from(text, call->len);
     } else if (rc == 0) {
@@ -171,7 +171,7 @@ static int store_open(struct store_call *call)
         return -ENOMEM;
     for (int i = 0; i < NAME_TRIES && fd == -EEXIST; i++) {
         snprintf(call->beside, size, "%.*s.%s.%016llx.new", folder, call->path, call->path + folder,
-                 (unsigned long long)(call->random + (uint64_t)i));
+                 (unsigned long long)call->random + (unsigned)i);
         fd = sys_open(call->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     }
     if (fd < 0)

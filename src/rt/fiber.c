@@ -32,9 +32,9 @@ struct fiber *fiber_current(void)
 static void ready_shuffle(struct loop *loop, struct ready *ready)
 {
     struct node **place = &ready->first, *chosen;
-    uint64_t count = 0;
+    uint64_t count = 1;
 
-    for (struct node *n = ready->first; n; n = n->next)
+    for (struct node *n = ready->first->next; n; n = n->next)
         count++;
     for (uint64_t skip = loop_random(loop) % count; skip > 0; skip--)
         place = &(*place)->next;

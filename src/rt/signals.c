@@ -43,7 +43,7 @@ static struct {
 
 static uint64_t bit_of(int number)
 {
-    return UINT64_C(1) << (number - 1);
+    return UINT64_C(1) << ((unsigned)(number - 1) % 64);
 }
 
 static void on_signal(int number)
@@ -84,7 +84,8 @@ static int may_take(int number)
     return 0;
 }
 
-static int find_place(weir_signals **ret_place)
+/* NULL: there is none, and the chain says why. */
+static weir_signals *find_place(int *ret_code)
 {
     for (int i = 0; i < PLACES; i++) {
         weir_signals *self = &signals.places[i];
@@ -93,13 +94,15 @@ static int find_place(weir_signals **ret_place)
             continue;
         if (self->event < 0) {
             self->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-            if (self->event < 0)
-                return weir_fail(-errno, "waiting for signals");
+            if (self->event < 0) {
+                *ret_code = weir_fail(-errno, "waiting for signals");
+                return NULL;
+            }
         }
-        *ret_place = self;
-        return 0;
+        return self;
     }
-    return weir_fail(WEIR_EFULL, "signals are taken by %d already", PLACES);
+    *ret_code = weir_fail(WEIR_EFULL, "signals are taken by %d already", PLACES);
+    return NULL;
 }
 
 static void give_back(weir_signals *self)
@@ -146,16 +149,16 @@ static int take(weir_signals *self, const int *numbers, size_t count)
 
 int weir_signals_take(weir_signals **ret_signals, const int *numbers, size_t count)
 {
-    weir_signals *self = NULL;
-    int rc;
+    weir_signals *self;
+    int rc = 0;
 
     pthread_mutex_lock(&signals.lock);
     if (!signals.made)
         for (int i = 0; i < PLACES; i++)
             signals.places[i].event = -1;
     signals.made = true;
-    rc = find_place(&self);
-    if (rc == 0)
+    self = find_place(&rc);
+    if (self)
         rc = take(self, numbers, count);
     pthread_mutex_unlock(&signals.lock);
     if (rc == 0)

@@ -208,7 +208,7 @@ static int keep(struct world *world, const weir_response *from)
 static int fetch(struct request *r)
 {
     weir_fetch_opts opts = *r->opts;
-    weir_response response;
+    weir_response response = { 0 };
     char url[2048];
     int rc = weir_client_new(&opts.client, .name = "test");
 

@@ -526,7 +526,7 @@ SIM_TEST(families_and_wildcards, opts.latency_ms = 0)
     struct sockaddr_un there = { .sun_family = AF_UNIX, .sun_path = "/run/there" };
     struct io_listen_opts opts = { .backlog = 8 };
     struct loop *loop = loop_self();
-    struct io_file file;
+    struct io_file file = { .fd = -1 };
 
     (void)arg;
     file.fd = loop_io(loop)->listen(loop, (void *)&any6, sizeof(any6), &opts);

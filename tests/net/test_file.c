@@ -1,5 +1,5 @@
 /* Files: open ones, whole ones, paths, and watching a directory. */
-#include "support/in_task.h"
+#include "support/both.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,6 @@
 #include <weir/time.h>
 
 #include "rt/rt.h"
-#include "rt/sim.h"
 #include "support/fault.h"
 #include "support/sweep.h"
 
@@ -50,29 +49,6 @@ static void holds(const char *name, const char *wanted)
     CHECK_INT(weir_file_load(in_folder(name), 1000, &text), 0);
     CHECK_TEXT(text.ptr, wanted);
 }
-
-static int sim_in_task(weir_fn *fn)
-{
-    struct sim_opts opts;
-    struct sim *sim;
-    int rc;
-
-    sim_opts_init(&opts);
-    sim = sim_new(&opts);
-    rc = sim_run(sim, fn, NULL, NULL);
-    sim_free(sim);
-    return rc;
-}
-
-#define BOTH_TEST(name)                                                        \
-    static int name##_task(void *arg);                                         \
-    static void name(void **state)                                             \
-    {                                                                          \
-        (void)state;                                                           \
-        in_task(name##_task);                                                  \
-        assert_int_equal(sim_in_task(name##_task), 0);                         \
-    }                                                                          \
-    static int name##_task(void *arg)
 
 /* ---- open files ---------------------------------------------------------------- */
 

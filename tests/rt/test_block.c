@@ -1,5 +1,5 @@
 /* Pools of threads, abandoned calls, and sessions; each also in a simulation. */
-#include "support/in_task.h"
+#include "support/both.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,32 +14,10 @@
 #include "base/alloc.h"
 #include "base/chain.h"
 #include "rt/rt.h"
-#include "rt/sim.h"
 #include "support/sweep.h"
 
-static int sim_in_task(weir_fn *fn)
-{
-    struct sim_opts opts;
-    struct sim *sim;
-    int rc;
-
-    sim_opts_init(&opts);
-    opts.block_ms = 20;
-    sim = sim_new(&opts);
-    rc = sim_run(sim, fn, NULL, NULL);
-    sim_free(sim);
-    return rc;
-}
-
-#define BOTH_TEST(name)                                                        \
-    static int name##_task(void *arg);                                         \
-    static void name(void **state)                                             \
-    {                                                                          \
-        (void)state;                                                           \
-        in_task(name##_task);                                                  \
-        assert_int_equal(sim_in_task(name##_task), 0);                         \
-    }                                                                          \
-    static int name##_task(void *arg)
+/* Calls on simulated threads take 20 ms. */
+#define POOL_TEST(name) BOTH_TEST(name, opts.block_ms = 20)
 
 /* A gate that calls on real threads wait at. */
 static struct gate {
@@ -116,7 +94,7 @@ static int add_one(void *arg)
     return *(int *)arg;
 }
 
-BOTH_TEST(every_common_pool_runs_calls)
+POOL_TEST(every_common_pool_runs_calls)
 {
     (void)arg;
     for (int kind = WEIR_THREADS_CALLS; kind <= WEIR_THREADS_CPU; kind++) {
@@ -135,7 +113,7 @@ BOTH_TEST(every_common_pool_runs_calls)
     return 0;
 }
 
-BOTH_TEST(options_out_of_range_are_refused)
+POOL_TEST(options_out_of_range_are_refused)
 {
     weir_threads *pool = NULL;
     weir_session *session = NULL;
@@ -236,7 +214,7 @@ static int look_inside(void *arg)
     return weir_fail(-EDOM, "inside");
 }
 
-BOTH_TEST(context_deadline_and_error_chain_are_handed_on)
+POOL_TEST(context_deadline_and_error_chain_are_handed_on)
 {
     const weir_context context = { .correlation_id = WEIR_S("abc"), .principal = WEIR_S("me") };
     char text[100];
@@ -323,7 +301,7 @@ static int leave_block(void *arg)
     return 5;
 }
 
-BOTH_TEST(a_call_that_could_be_abandoned_and_is_not)
+POOL_TEST(a_call_that_could_be_abandoned_and_is_not)
 {
     bool gone = true;
     int ran = 0;
@@ -393,7 +371,7 @@ static int late_in_simulation(void *arg)
 static void abandoning_in_a_simulation(void **state)
 {
     (void)state;
-    assert_int_equal(sim_in_task(late_in_simulation), 0);
+    assert_int_equal(SIMULATED(late_in_simulation, opts.block_ms = 20), 0);
 }
 
 /* ---- sessions ------------------------------------------------------------------------ */
@@ -426,7 +404,7 @@ static int call_session(void *arg)
     return weir_session_call(session, leave_trail, arg);
 }
 
-BOTH_TEST(a_session_keeps_thread_and_order)
+POOL_TEST(a_session_keeps_thread_and_order)
 {
     int numbers[50];
 

@@ -1,5 +1,5 @@
 /* Signals and ticks. */
-#include "support/in_task.h"
+#include "support/both.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,31 +11,7 @@
 
 #include "rt/rt.h"
 #include "rt/sanitizer.h"
-#include "rt/sim.h"
 #include "support/sweep.h"
-
-static int sim_in_task(weir_fn *fn)
-{
-    struct sim_opts opts;
-    struct sim *sim;
-    int rc;
-
-    sim_opts_init(&opts);
-    sim = sim_new(&opts);
-    rc = sim_run(sim, fn, NULL, NULL);
-    sim_free(sim);
-    return rc;
-}
-
-#define BOTH_TEST(name)                                                        \
-    static int name##_task(void *arg);                                         \
-    static void name(void **state)                                             \
-    {                                                                          \
-        (void)state;                                                           \
-        in_task(name##_task);                                                  \
-        assert_int_equal(sim_in_task(name##_task), 0);                         \
-    }                                                                          \
-    static int name##_task(void *arg)
 
 static void next_is(weir_signals *signals, int wanted)
 {
@@ -209,7 +185,7 @@ static int exact_ticks(void *arg)
 static void ticks_do_not_drift(void **state)
 {
     (void)state;
-    assert_int_equal(sim_in_task(exact_ticks), 0);
+    assert_int_equal(SIMULATED(exact_ticks), 0);
 }
 
 BOTH_TEST(ticks_end)

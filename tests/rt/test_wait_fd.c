@@ -1,6 +1,6 @@
 /* Waiting for descriptors that weir did not open, by a real loop and in a
  * simulation. */
-#include "support/in_task.h"
+#include "support/both.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,6 @@
 #include <weir/time.h>
 
 #include "rt/rt.h"
-#include "rt/sim.h"
 #include "support/sweep.h"
 
 struct waiter {
@@ -31,30 +30,6 @@ static int wait_one(void *arg)
     w->done++;
     return 0;
 }
-
-static int sim_in_task(weir_fn *fn)
-{
-    struct sim_opts opts;
-    struct sim *sim;
-    int rc;
-
-    sim_opts_init(&opts);
-    sim = sim_new(&opts);
-    rc = sim_run(sim, fn, NULL, NULL);
-    sim_free(sim);
-    return rc;
-}
-
-/* Each test runs on both. */
-#define BOTH_TEST(name)                                                        \
-    static int name##_task(void *arg);                                         \
-    static void name(void **state)                                             \
-    {                                                                          \
-        (void)state;                                                           \
-        in_task(name##_task);                                                  \
-        assert_int_equal(sim_in_task(name##_task), 0);                         \
-    }                                                                          \
-    static int name##_task(void *arg)
 
 static void open_pair(int pair[2])
 {

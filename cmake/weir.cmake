@@ -10,7 +10,13 @@ option(WEIR_IO_URING "Build the io_uring backend where liburing is found" ON)
 option(WEIR_SHARED "Build the shared library too (not with sanitizers)" ON)
 set(WEIR_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 
-set(WEIR_SOVERSION 0)
+# What a program that is linked with the shared library asks for. Before 1.0 a minor version may
+# change the API, so each has a soname of its own: libweir.so.0.1, and from 1.0 on libweir.so.1.
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+    set(WEIR_SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+else()
+    set(WEIR_SOVERSION ${PROJECT_VERSION_MAJOR})
+endif()
 set(CMAKE_C_STANDARD 17)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON)

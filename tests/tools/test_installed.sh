@@ -61,14 +61,14 @@ if [ -e "$libdir/libweir.so" ]; then
     cc -std=gnu17 "$folder/hello.c" -o "$folder/shared" $(pkg-config --cflags --libs weir) \
        -Wl,-rpath,"$libdir"
     runs "$folder/shared"
-    readelf -d "$folder/shared" | grep -q 'NEEDED.*\[libweir\.so\.0\]'
-    readelf -d "$libdir/libweir.so" | grep -q 'SONAME.*\[libweir\.so\.0\]'
-    [ "$(readlink "$libdir/libweir.so.0")" = libweir.so.0.1 ]
+    readelf -d "$folder/shared" | grep -q 'NEEDED.*\[libweir\.so\.0\.1\]'
+    readelf -d "$libdir/libweir.so" | grep -q 'SONAME.*\[libweir\.so\.0\.1\]'
+    [ "$(readlink "$libdir/libweir.so.0.1")" = libweir.so.0.1.0 ]
     # What it exports is public, and nothing else is.
     other=$(nm -D --defined-only "$libdir/libweir.so" | awk '$3 !~ /^weir_/ { print $3 }')
     [ -z "$other" ] || { echo "exported: $other"; exit 1; }
     cc "$folder/load.c" -o "$folder/load"
-    "$folder/load" "$libdir/libweir.so.0"
+    "$folder/load" "$libdir/libweir.so.0.1"
 fi
 
 mkdir "$folder/package"

@@ -19,15 +19,16 @@
 
 static struct sweep {
     weir_scope scope;
-    int wanted; /* the wait to cancel at, from 1 */
-    int seen;
+    struct fiber *owner; /* of the task that called sweep_at() */
+    int wanted;          /* the wait to cancel at, from 1; 0: before the first */
+    int seen, own;
     bool hit;
 } sweep;
 
 static void sweep_wait(struct loop *loop, struct wait *wait)
 {
     (void)loop;
-    (void)wait;
+    sweep.own += wait->fiber == sweep.owner;
     if (++sweep.seen == sweep.wanted) {
         sweep.hit = true;
         weir_cancel(sweep.scope);
@@ -38,7 +39,12 @@ void sweep_at(weir_scope s)
 {
     sweep.scope = s;
     sweep.seen = 0;
+    sweep.owner = fiber_current();
     loop_self()->wait_hook = sweep_wait;
+    if (sweep.wanted == 0) {
+        sweep.hit = true;
+        weir_cancel(s);
+    }
 }
 
 void sweep_over(void)
@@ -81,6 +87,13 @@ static void sweep_run(sweep_runner *run, weir_fn *scenario, void *arg, int wante
 int sweep_waits(weir_fn *scenario, void *arg)
 {
     return sweep_waits_by(weir_run_opt, scenario, arg);
+}
+
+int sweep_call(weir_fn *scenario, void *arg)
+{
+    sweep_run(weir_run_opt, scenario, arg, 0);
+    sweep_waits(scenario, arg);
+    return sweep.own;
 }
 
 int sweep_waits_by(sweep_runner *run, weir_fn *scenario, void *arg)

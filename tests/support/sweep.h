@@ -39,7 +39,11 @@ bool sweep_hit(void);
 /* Run the sweep; the scenario must return 0 each time. Returns how many waits
  * the scenario has. At most 10,000. */
 int sweep_waits(weir_fn *scenario, void *arg);
-/* The same on a runtime that something else than weir_run_opt() starts: a
+/* The same, and a run before with the cancel before the first wait: on the entry of
+ * what follows sweep_at(). Returns how many waits are those of the task itself that
+ * called it. */
+int sweep_call(weir_fn *scenario, void *arg);
+/* sweep_waits() on a runtime that something else than weir_run_opt() starts: a
  * simulation. It is to leave no memory behind. */
 typedef int sweep_runner(weir_fn *fn, void *arg, const weir_run_opts *opts);
 int sweep_waits_by(sweep_runner *run, weir_fn *scenario, void *arg);

@@ -118,7 +118,7 @@ typedef struct weir_process_exit {
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
 int weir_process_wait(weir_process *process, weir_process_exit *ret_exit);
 
-/* Send a signal to the child's process group.
+/* Send a signal to the child's process group, and to the child if it has left that.
  *
  * Checkpoint: never.
  * Returns:    0, also when the child has ended; or

@@ -4,8 +4,9 @@
  * child that has ended stays uncollected until then, so that its id, and its
  * group's, are nobody else's: a signal never meets a stranger.
  *
- * The close: SIGTERM to the group, the grace, SIGKILL to the group, wait, collect.
- * When the child has ended by itself, only what it left in its group is ended. */
+ * The close: SIGTERM to the group, the grace, SIGKILL to the group, wait, collect;
+ * the child is sent them too when it has moved to another group. When it has ended by
+ * itself, only what it left in its group is ended. */
 #include "net/process.h"
 
 #include <errno.h>
@@ -185,16 +186,27 @@ int weir_process_wait(weir_process *process, weir_process_exit *ret_exit)
     return rc;
 }
 
+/* To the group, and to the child where it has moved to another one. 0 or -errno. */
+static int send_signal(const weir_process *process, int number)
+{
+    bool moved = getpgid(process->pid) != process->pid;
+    int rc = kill(-process->pid, number) < 0 ? -errno : 0;
+
+    if (moved && (rc == 0 || rc == -ESRCH))
+        rc = kill(process->pid, number) < 0 ? -errno : 0;
+    return rc == -ESRCH ? 0 : rc;
+}
+
 int weir_process_signal(weir_process *process, int number)
 {
-    if (kill(-process->pid, number) == 0 || errno == ESRCH)
-        return 0;
-    return weir_fail(-errno, "sending signal %d to process %d", number, process->pid);
+    int rc = send_signal(process, number);
+
+    return rc < 0 ? weir_fail(rc, "sending signal %d to process %d", number, process->pid) : 0;
 }
 
 void process_end_group(weir_process *process)
 {
-    kill(-process->pid, SIGKILL);
+    send_signal(process, SIGKILL);
 }
 
 /* Nothing waits for its exit code any more. */
@@ -203,8 +215,8 @@ static void end(weir_process *process)
     int rc = foreign_ready_now(process->pidfd, POLLIN);
 
     if (rc == 0) {
-        kill(-process->pid, SIGTERM);
-        kill(-process->pid, SIGCONT); /* one that was stopped would not hear it */
+        send_signal(process, SIGTERM);
+        send_signal(process, SIGCONT); /* one that was stopped would not hear it */
         rc = foreign_wait_shielded(process->pidfd, POLLIN, process->grace_ms, "end of a process",
                                    process);
     }

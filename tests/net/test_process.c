@@ -345,6 +345,34 @@ TASK_TEST(a_child_that_leaves_the_group_is_not_waited_for)
     return 0;
 }
 
+/* A group's leader may move to another group: then no signal to its own finds it. */
+TASK_TEST(a_child_in_another_group_is_ended_too)
+{
+    const char *move = "use POSIX; $| = 1; setpgrp(0, getpgrp(getppid())) or die; print 'moved'; "
+                       "sleep 1000";
+    weir_process *process;
+    weir_process_exit exit;
+    weir_str data;
+
+    (void)arg;
+    CHECK_INT(weir_process_start(((const char *[]){ "perl", "-e", move, NULL }), &process,
+                                 .out = WEIR_STDIO_PIPE, .grace_ms = 60000),
+              0);
+    CHECK_INT(weir_stream_read(weir_process_stream(process, 1), &data), 5);
+    CHECK_INT(weir_process_signal(process, SIGUSR1), 0);
+    WEIR_SCOPE(s, .timeout_ms = 10000)
+        CHECK_INT(weir_process_wait(process, &exit), 0);
+    CHECK_INT(exit.signal, SIGUSR1);
+    weir_process_close(process);
+    CHECK_INT(weir_process_start(((const char *[]){ "perl", "-e", move, NULL }), &process,
+                                 .out = WEIR_STDIO_PIPE, .grace_ms = 60000),
+              0);
+    CHECK_INT(weir_stream_read(weir_process_stream(process, 1), &data), 5);
+    weir_process_close(process);
+    no_children();
+    return 0;
+}
+
 TASK_TEST(a_deadline_ends_the_program)
 {
     weir_process_output out;
@@ -418,6 +446,31 @@ static int run_whole(void *arg)
     return weir_run(run_without_memory, arg, .loops = 1, .grace_ms = 200);
 }
 
+/* More than pipes hold: whoever fails to move it leaves the program waiting. */
+static int flood_without_memory(void *arg)
+{
+    static char input[200000];
+    weir_process_output out = { 0 };
+    int rc;
+
+    (void)arg;
+    memset(input, 'x', sizeof(input));
+    rc = weir_process_run(SHELL("head -c 200000 /dev/zero >&2; cat"), &out, .max_bytes = 1 << 20,
+                          .input = weir_str_from(input, sizeof(input)));
+    if (rc == 0) {
+        CHECK_INT(out.out.len, sizeof(input));
+        CHECK_INT(out.err.len, 200000);
+    }
+    CHECK(rc == 0 || rc == -ENOMEM || rc == WEIR_EBUDGET);
+    no_children();
+    return rc;
+}
+
+static int flood_whole(void *arg)
+{
+    return weir_run(flood_without_memory, arg, .loops = 1, .grace_ms = 200);
+}
+
 static void memory_that_fails(void **state)
 {
     int files = open_files();
@@ -425,6 +478,7 @@ static void memory_that_fails(void **state)
     (void)state;
     assert_true(fault_sweep(run_whole, NULL) > 5);
     assert_int_equal(open_files(), files);
+    assert_true(fault_sweep(flood_whole, NULL) > 10);
 }
 
 static void in_a_simulation(void **state)
@@ -456,6 +510,7 @@ int main(void)
         cmocka_unit_test(a_stopped_child_is_ended),
         cmocka_unit_test(grandchildren_end_too),
         cmocka_unit_test(a_child_that_leaves_the_group_is_not_waited_for),
+        cmocka_unit_test(a_child_in_another_group_is_ended_too),
         cmocka_unit_test(a_deadline_ends_the_program),
         cmocka_unit_test(running_is_swept),
         cmocka_unit_test(memory_that_fails),

@@ -80,14 +80,15 @@ static int children_rc(const struct run *run)
     return 0;
 }
 
+/* A child that fails ends the wait: the program would wait for it for ever. */
 static int run_to_end(struct run *run, weir_process_exit *ret_exit)
 {
     int rc = 0;
 
     WEIR_SCOPE(s, .name = "program") {
-        weir_go(s, give_input, run, .optional = true);
-        weir_go(s, take, &run->takers[0], .optional = true);
-        weir_go(s, take, &run->takers[1], .optional = true);
+        weir_go(s, give_input, run);
+        weir_go(s, take, &run->takers[0]);
+        weir_go(s, take, &run->takers[1]);
         rc = weir_process_wait(run->process, ret_exit);
         if (rc == 0)
             process_end_group(run->process);
@@ -99,6 +100,8 @@ static int run_to_end(struct run *run, weir_process_exit *ret_exit)
         weir_cancel(s);
         WEIR_IGNORE(weir_join(s), "children_rc() looks at each");
     }
+    if (rc == -ECANCELED && rt_check() == 0) /* by a child's failure, not from outside */
+        return children_rc(run);
     return rc < 0 ? rc : children_rc(run);
 }
 

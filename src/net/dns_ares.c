@@ -19,7 +19,7 @@
 #include "base/alloc.h"
 #include "net/dns.h"
 
-#define ARES_ROUNDS 16 /* then other work comes first */
+#define ARES_ROUNDS 16 /* then other deferred work comes first */
 
 struct channel {
     struct node link; /* in dns_ares.channels; the last is asked */
@@ -123,9 +123,10 @@ static void sock_wait(struct loop *loop, struct ares_sock *sock)
         return;
     sock->op.poll.fd = sock->fd;
     sock->op.poll.events = sock->wants;
-    if (!io_submit(loop, &sock->op))
-        return;
-    sock->ready = (short)(sock->op.res > 0 ? sock->op.res : POLLERR);
+    if (io_submit(loop, &sock->op) && sock->op.res > 0)
+        sock->ready = (short)sock->op.res;
+    /* One that can't be waited for, for want of memory or a descriptor, is tried
+     * again with the next event, or when c-ares's time is over. */
 }
 
 /* ---- channels ------------------------------------------------------------------------ */
@@ -245,12 +246,14 @@ static bool channel_process(struct channel *channel)
 static void channel_turn(struct channel *channel)
 {
     struct loop *loop = channel->ares->loop;
-    int rounds = 0;
 
-    do {
+    for (int rounds = 0; rounds < ARES_ROUNDS; rounds++) {
         list_each(n, &channel->socks)
             sock_wait(loop, container_of(n, struct ares_sock, link));
-    } while (channel_process(channel) && rounds++ < ARES_ROUNDS);
+        if (!channel_process(channel))
+            return;
+    }
+    loop_defer(loop, &channel->ares->work); /* there may be more, which no event tells */
 }
 
 static void set_timer(struct dns_ares *ares)

@@ -155,6 +155,43 @@ DNS_TEST(a_truncated_answer_comes_over_tcp)
     check_found("huge.test", "127.1.0.1", NAME_ADDRS_MAX);
 }
 
+struct many {
+    const char *name;
+    int found, cancelled;
+};
+
+static int resolve_one(void *arg)
+{
+    struct many *many = arg;
+    weir_addresses found;
+    int rc = weir_resolve(weir_str_c(many->name), &found);
+
+    many->found += rc == 0;
+    many->cancelled += rc == -ECANCELED;
+    return rc;
+}
+
+/* Many answers lie in the connection at once: none waits for another event. */
+DNS_TEST_LIMITED(many_answers_over_tcp_are_taken_at_once, 20000)
+{
+    static char names[24][16];
+    static struct many many[24];
+    int64_t began_ns = weir_now().ns;
+
+    for (int i = 0; i < 24; i++) {
+        snprintf(names[i], sizeof(names[i]), "n%d.test", i);
+        many[i] = (struct many){ .name = names[i] };
+        dns_peer_says(peer, names[i], .way = DNS_TRUNCATED, .ttl_s = 60, .v4 = { "127.0.0.1" },
+                      .v6 = { "::1" });
+    }
+    WEIR_SCOPE(s) {
+        for (int i = 0; i < 24; i++)
+            weir_go(s, resolve_one, &many[i]);
+        CHECK_INT(weir_join(s), 0);
+    }
+    CHECK(weir_now().ns - began_ns < INT64_C(10000000000));
+}
+
 DNS_TEST(an_alias_lasts_no_longer_than_its_shortest_ttl)
 {
     weir_addresses found;
@@ -173,22 +210,6 @@ DNS_TEST(one_family_waits_little_for_the_other)
     check_found("half.test", "127.0.0.8", 1);
     CHECK(weir_now().ns - began_ns >= 45 * 1000000);
     CHECK(weir_now().ns - began_ns < 1900 * INT64_C(1000000));
-}
-
-struct many {
-    const char *name;
-    int found, cancelled;
-};
-
-static int resolve_one(void *arg)
-{
-    struct many *many = arg;
-    weir_addresses found;
-    int rc = weir_resolve(weir_str_c(many->name), &found);
-
-    many->found += rc == 0;
-    many->cancelled += rc == -ECANCELED;
-    return rc;
 }
 
 DNS_TEST(many_tasks_ask_once_and_a_cancel_ends_only_its_own_wait)
@@ -467,6 +488,7 @@ int main(void)
         cmocka_unit_test(servers_that_fail_are_told_from_names_that_are_not),
         cmocka_unit_test(lies_are_not_believed),
         cmocka_unit_test(a_truncated_answer_comes_over_tcp),
+        cmocka_unit_test(many_answers_over_tcp_are_taken_at_once),
         cmocka_unit_test(an_alias_lasts_no_longer_than_its_shortest_ttl),
         cmocka_unit_test(one_family_waits_little_for_the_other),
         cmocka_unit_test(many_tasks_ask_once_and_a_cancel_ends_only_its_own_wait),

@@ -6,9 +6,9 @@
  * rendezvous channel has no ring, only the last two. Room that is kept for someone
  * (reserved) counts as full.
  *
- * Invariants: receivers wait only while the ring is empty and no sender waits;
- * senders only while there is no room that is not kept; nobody waits at a closed
- * channel, but receivers while room is kept. A chan_wait whose task is woken (by
+ * Invariants: receivers wait only while the ring is empty, and no sender waits but
+ * for room that is kept; senders only while there is no other room; nobody waits at a
+ * closed channel, but receivers while room is kept. A chan_wait whose task is woken (by
  * another arm, or a cancel) is passed over. */
 #include "rt/chan.h"
 
@@ -68,6 +68,8 @@ static int chan_send_special(weir_chan *chan, const void *item)
 {
     if (chan->state & CHAN_CLOSED)
         return WEIR_ECLOSED;
+    if (chan->state & CHAN_ONESHOT && chan->reserved > 0)
+        return -EAGAIN; /* its one item is for who has the permit to send */
     if (!chan_pass_to_receiver(chan, item)) {
         if (chan->count + chan->reserved == chan->capacity)
             return -EAGAIN;
@@ -91,21 +93,33 @@ int chan_send_now(weir_chan *chan, const void *item)
     return 1;
 }
 
-/* There is room: it goes to the first who waits for it. */
-static void chan_take_in(weir_chan *chan)
+/* The first who waits for room gets it; receivers may wait as well, if it was kept.
+ * False when nobody waits. */
+static bool chan_take_one(weir_chan *chan)
 {
     struct chan_wait *sender = chan_waiting(&chan->senders);
 
     if (!sender)
-        return;
-    if (sender->item) {
-        ring_push(chan, sender->item);
-        chan_serve(sender, 1);
-        return;
+        return false;
+    if (!sender->item) {
+        chan->reserved++;
+        chan->state |= CHAN_RESERVED;
+        chan_serve(sender, 0);
+        return true;
     }
-    chan->reserved++;
-    chan->state |= CHAN_RESERVED;
-    chan_serve(sender, 0);
+    if (!chan_pass_to_receiver(chan, sender->item))
+        ring_push(chan, sender->item);
+    chan_serve(sender, 1);
+    if (chan->state & CHAN_ONESHOT)
+        weir_chan_close(chan);
+    return true;
+}
+
+/* There may be room. */
+static void chan_take_in(weir_chan *chan)
+{
+    while (chan->count + chan->reserved < chan->capacity && chan_take_one(chan))
+        ;
 }
 
 int chan_recv_now(weir_chan *chan, void *ret_item)
@@ -285,8 +299,7 @@ void weir_chan_send_reserved(weir_chan *chan, const void *item, size_t item_size
     if (chan->state & CHAN_ONESHOT)
         weir_chan_close(chan);
     chan_permit_over(chan);
-    if (chan->count + chan->reserved < chan->capacity)
-        chan_take_in(chan);
+    chan_take_in(chan);
 }
 
 void weir_chan_unreserve(weir_chan *chan)

@@ -1,0 +1,137 @@
+/* Channels, locks and races where two things happen at once: room that comes back
+ * while both ends wait, units of children that run elsewhere, a race's late result. */
+#include "loops_run.h"
+
+#include <stdatomic.h>
+
+#include <weir/chan.h>
+#include <weir/jobs.h>
+#include <weir/sync.h>
+
+typedef WEIR_CHAN(uint64_t) number_chan;
+typedef WEIR_PERMIT(uint64_t) number_permit;
+
+/* ---- permits -------------------------------------------------------------------- */
+
+static int send_one(void *arg)
+{
+    uint64_t v = 1;
+
+    return weir_send(*(number_chan *)arg, &v);
+}
+
+static int take_one(void *arg)
+{
+    uint64_t v;
+    int rc = weir_recv(*(number_chan *)arg, &v);
+
+    CHECK_INT(rc, 1);
+    CHECK_INT(v, 1);
+    return 0;
+}
+
+/* A sender waits, as the only room is kept; then a receiver comes. */
+static void both_ends_wait(bool shared, bool use)
+{
+    number_chan c;
+    number_permit permit;
+
+    CHECK_INT(weir_chan_open(&c, .capacity = 1, .shared = shared), 0);
+    CHECK_INT(weir_reserve(c, &permit), 0);
+    WEIR_SCOPE(s, .timeout_ms = 2000) {
+        weir_go(s, send_one, &c);
+        settle();
+        weir_go(s, take_one, &c);
+        if (use)
+            weir_go(s, take_one, &c);
+        settle();
+        if (use)
+            weir_send_reserved(permit, &(uint64_t){ 1 });
+        else
+            weir_unreserve(permit);
+        CHECK_INT(weir_join(s), 0);
+    }
+    CHECK_INT(weir_chan_depth(c.chan), 0);
+    weir_chan_free(c);
+}
+
+TASK_TEST(room_that_comes_back_while_both_ends_wait)
+{
+    (void)arg;
+    both_ends_wait(true, false);
+    both_ends_wait(true, true);
+    both_ends_wait(false, false);
+    both_ends_wait(false, true);
+    return 0;
+}
+
+/* Whoever has reserved it sends the one item. */
+static void oneshot_reserved(bool shared)
+{
+    number_chan c;
+    number_permit permit;
+    uint64_t v;
+
+    CHECK_INT(weir_chan_open(&c, .oneshot = true, .shared = shared), 0);
+    CHECK_INT(weir_reserve(c, &permit), 0);
+    WEIR_SCOPE(s, .timeout_ms = 2000) {
+        weir_go(s, take_one, &c);
+        settle();
+        CHECK_INT(weir_try_send(c, &(uint64_t){ 2 }), -EAGAIN);
+        weir_send_reserved(permit, &(uint64_t){ 1 });
+        CHECK_INT(weir_join(s), 0);
+    }
+    CHECK_INT(weir_try_recv(c, &v), 0);
+    weir_chan_free(c);
+}
+
+static int expect_closed(void *arg)
+{
+    uint64_t v = 2;
+
+    CHECK_INT(weir_send(*(number_chan *)arg, &v), WEIR_ECLOSED);
+    return 0;
+}
+
+/* Two wait to send; one item passes. */
+static void oneshot_unreserved(bool shared)
+{
+    number_chan c;
+    number_permit permit;
+    uint64_t v;
+
+    CHECK_INT(weir_chan_open(&c, .oneshot = true, .shared = shared), 0);
+    CHECK_INT(weir_reserve(c, &permit), 0);
+    WEIR_SCOPE(s, .timeout_ms = 2000) {
+        weir_go(s, send_one, &c);
+        settle();
+        weir_go(s, expect_closed, &c);
+        settle();
+        weir_unreserve(permit);
+        CHECK_INT(weir_recv(c, &v), 1);
+        CHECK_INT(v, 1);
+        CHECK_INT(weir_join(s), 0);
+    }
+    CHECK_INT(weir_try_recv(c, &v), 0);
+    weir_chan_free(c);
+}
+
+TASK_TEST(a_oneshot_channel_passes_one_item_whoever_reserves)
+{
+    (void)arg;
+    oneshot_reserved(true);
+    oneshot_reserved(false);
+    oneshot_unreserved(true);
+    oneshot_unreserved(false);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(room_that_comes_back_while_both_ends_wait),
+        cmocka_unit_test(a_oneshot_channel_passes_one_item_whoever_reserves),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -280,6 +280,7 @@ static int half_ask(struct dns *dns, struct dns_name *name, int family)
     ask->query.done = query_done;
     memcpy(ask->query.name, name->text, name->len);
     name->half[family].query = &ask->query;
+    name->half[family].asked_ns = loop_now_ns(dns->loop);
     dns->queries++;
     list_push(&dns->fresh, &ask->link);
     loop_defer(dns->loop, &dns->begin);
@@ -508,11 +509,14 @@ int64_t dns_name_ready_ns(const struct dns_name *name)
 /* ---- what is known -------------------------------------------------------------------- */
 
 /* Which half tells why there is no address: one whose servers failed rather than one
- * that has none of its family. */
+ * that has none of its family; and never one that has some, which the caller can't
+ * use. */
 static const struct dns_half *telling_half(const struct dns_name *name)
 {
     const struct dns_half *v6 = &name->half[DNS_V6], *v4 = &name->half[DNS_V4];
 
+    if (!v4->known || v4->result == NAME_OK)
+        return v6;
     return v4->result == NAME_NONE && v6->known && v6->result != NAME_OK ? v6 : v4;
 }
 

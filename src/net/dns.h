@@ -83,7 +83,7 @@ struct dns_half {
     uint8_t (*addrs)[16];
     int64_t until_ns;   /* then it is asked again */
     int64_t stale_until_ns;
-    int64_t arrived_ns;
+    int64_t asked_ns, arrived_ns;
 };
 
 struct dns_name {

@@ -11,6 +11,15 @@ static weir_str text_of(struct arena *arena, const struct dns_half *half, int fa
     return arena_dup(arena, weir_str_c(text));
 }
 
+/* How many addresses a half has to give: none while it is being asked for, for what it
+ * had before is over. */
+static uint32_t count_of(const struct dns_name *name, int family)
+{
+    const struct dns_half *half = &name->half[family];
+
+    return dns_half_pending(half) ? 0 : half->count;
+}
+
 /* IPv6 and IPv4 in turn (RFC 8305, section 4). */
 static int list_all(struct arena *arena, const struct dns_name *name, weir_addresses *ret)
 {
@@ -21,8 +30,8 @@ static int list_all(struct arena *arena, const struct dns_name *name, weir_addre
 
     if (!list)
         return -ENOMEM;
-    while (at[DNS_V6] < name->half[DNS_V6].count || at[DNS_V4] < name->half[DNS_V4].count) {
-        if (at[family] < name->half[family].count) {
+    while (at[DNS_V6] < count_of(name, DNS_V6) || at[DNS_V4] < count_of(name, DNS_V4)) {
+        if (at[family] < count_of(name, family)) {
             list[count] = text_of(arena, &name->half[family], family, at[family]);
             if (!list[count++].ptr)
                 return -ENOMEM;
@@ -41,15 +50,17 @@ static int name_answer(struct dns_name *name, weir_addresses *ret_addresses)
     weir_addresses all = { 0 };
     int rc;
 
-    if (name->half[DNS_V6].count + name->half[DNS_V4].count == 0)
+    if (count_of(name, DNS_V6) + count_of(name, DNS_V4) == 0)
         return dns_name_fail(name);
     rc = list_all(rt_arena(), name, &all);
     for (int i = 0; i < DNS_FAMILIES; i++) {
         const struct dns_half *half = &name->half[i];
 
-        if (half->count > 0 && half->until_ns - now_ns < left_ns)
+        if (count_of(name, i) == 0)
+            continue;
+        if (half->until_ns - now_ns < left_ns)
             left_ns = half->until_ns - now_ns;
-        all.stale |= half->count > 0 && half->stale;
+        all.stale |= half->stale;
     }
     all.ttl_ms = left_ns > 0 ? (uint32_t)(left_ns / 1000000) : 0;
     if (rc == 0)
@@ -71,22 +82,21 @@ static int literal_answer(const struct addr *addr, weir_addresses *ret_addresses
     return 0;
 }
 
-/* When to answer: with both families, or a little after the first that has some. */
+/* When to answer: with both families, or a little after there was one while the other
+ * was being asked for. */
 static int64_t ready_ns_of(const struct dns_name *name)
 {
-    bool pending = false;
-    int64_t first_ns = WEIR_NEVER_NS;
-
     for (int i = 0; i < DNS_FAMILIES; i++) {
-        const struct dns_half *half = &name->half[i];
+        const struct dns_half *half = &name->half[i], *other = &name->half[!i];
 
-        pending |= dns_half_pending(half);
-        if (!dns_half_pending(half) && half->count > 0 && half->arrived_ns < first_ns)
-            first_ns = half->arrived_ns;
+        if (!dns_half_pending(half))
+            continue;
+        if (count_of(name, !i) == 0)
+            return WEIR_NEVER_NS;
+        return (other->arrived_ns > half->asked_ns ? other->arrived_ns : half->asked_ns) +
+               DNS_RESOLUTION_DELAY_NS;
     }
-    if (!pending)
-        return 0;
-    return first_ns == WEIR_NEVER_NS ? first_ns : first_ns + DNS_RESOLUTION_DELAY_NS;
+    return 0;
 }
 
 int weir_resolve(weir_str host, weir_addresses *ret_addresses)

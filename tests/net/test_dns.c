@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <weir/datagram.h>
 #include <weir/dns.h>
 #include <weir/stream.h>
 #include <weir/time.h>
@@ -366,6 +367,39 @@ DNS_TEST(resolv_conf_is_read_again_when_it_has_changed)
     unlink(path);
 }
 
+DNS_TEST(a_socket_of_another_family_than_the_name_is_told_so)
+{
+    weir_datagram *d;
+    char text[400];
+
+    dns_peer_says(peer, "four.test", .ttl_s = 60, .v4 = { "127.0.0.9" });
+    if (weir_datagram_open("[::1]:0", &d) < 0) {
+        weir_recover(); /* a machine without IPv6 */
+        return;
+    }
+    CHECK_INT(weir_datagram_connect(d, "four.test:53"), WEIR_ENAME);
+    weir_error_print(text, sizeof(text));
+    CHECK(strstr(text, "has no address (no data, "));
+    weir_recover();
+    weir_datagram_close(d);
+}
+
+/* A family that is asked for again has no addresses until it is answered. */
+DNS_TEST(what_is_over_is_not_given_while_it_is_asked_for_again)
+{
+    weir_addresses found;
+
+    dns_peer_says(peer, "moves.test", .ttl_s = 0, .v4 = { "127.0.0.1" }, .v6 = { "::1" });
+    check_found("moves.test", "::1", 2);
+    CHECK_INT(weir_sleep_ms(60), 0);
+    dns_peer_says(peer, "moves.test", .way = DNS_SLOW_AAAA, .ttl_s = 0, .v4 = { "127.0.0.2" },
+                  .v6 = { "::2" }, .delay_ms = 800);
+    CHECK_INT(weir_resolve(WEIR_S("moves.test"), &found), 0);
+    CHECK_INT(found.count, 1);
+    CHECK_TEXT(weir_format("%.*s", WEIR_ARG(found.list[0])).ptr, "127.0.0.2");
+    CHECK_INT(weir_sleep_ms(1000), 0);
+}
+
 /* ---- connecting ---------------------------------------------------------------------- */
 
 static void say_hi(struct peer_conn *conn)
@@ -498,6 +532,8 @@ int main(void)
         cmocka_unit_test(what_is_no_name_is_refused),
         cmocka_unit_test(the_hosts_file_comes_first_and_may_change),
         cmocka_unit_test(resolv_conf_is_read_again_when_it_has_changed),
+        cmocka_unit_test(a_socket_of_another_family_than_the_name_is_told_so),
+        cmocka_unit_test(what_is_over_is_not_given_while_it_is_asked_for_again),
         cmocka_unit_test(connecting_goes_to_the_first_address_that_answers),
         cmocka_unit_test(a_cancel_at_every_wait_of_a_connect),
         cmocka_unit_test(without_memory_a_connect_fails_and_leaves_nothing),

@@ -123,6 +123,7 @@ static void fiber_bind(struct loop *loop, struct fiber *fiber, struct task *task
     fiber->arena = task->scope->arena ? task->scope->arena : &fiber->own;
     fiber->budget = RT_BUDGET;
     task->fiber = fiber;
+    task->begun_ns = loop->now_ns;
     loop->current = fiber;
     error_slot = &fiber->chain;
 }

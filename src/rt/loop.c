@@ -274,9 +274,40 @@ static void loop_run_ready(struct loop *loop)
     }
 }
 
+static inline void pulse_add(_Atomic uint64_t *to, uint64_t n)
+{
+    atomic_store_explicit(to, atomic_load_explicit(to, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+static inline uint64_t pulse_begin(struct pulse *pulse)
+{
+    uint64_t now = VISIBLE ? ticks_now() : 0;
+
+    if (VISIBLE)
+        atomic_store_explicit(&pulse->began, now, memory_order_relaxed);
+    return now;
+}
+
+static inline void pulse_end(struct pulse *pulse, uint64_t began)
+{
+    uint64_t ticks = VISIBLE ? ticks_now() - began : 0;
+    unsigned length = 63 - (unsigned)__builtin_clzll(ticks | 1);
+
+    if (!VISIBLE)
+        return;
+    pulse_add(&pulse->turns, 1);
+    pulse_add(&pulse->busy_ticks, ticks);
+    pulse_add(&pulse->lengths[length < PULSE_LENGTHS ? length : PULSE_LENGTHS - 1], 1);
+    atomic_store_explicit(&pulse->began, 0, memory_order_relaxed);
+}
+
 void loop_turn(struct loop *loop, bool may_wait)
 {
+    uint64_t began;
+
     loop_poll(loop, may_wait);
+    began = pulse_begin(&loop->pulse);
     loop->now_ns = loop->ops->now_ns(loop);
     loop_run_messages(loop);
     loop_take_requests(loop);
@@ -284,6 +315,7 @@ void loop_turn(struct loop *loop, bool may_wait)
     loop_watch_kept(loop);
     loop_run_deferred(loop);
     loop_run_ready(loop);
+    pulse_end(&loop->pulse, began);
 }
 
 /* ---- life -------------------------------------------------------------------- */
@@ -405,6 +437,7 @@ void loop_done(struct loop *loop)
     arena_pool_done(&loop->arenas);
     base_free(loop->submissions);
     pthread_mutex_destroy(&loop->submit_lock);
+    recorder_free(loop->recorder);
     if (loop_current == loop)
         loop_current = NULL;
 }

@@ -20,6 +20,8 @@
 
 #include "base/alloc.h"
 #include "base/slab.h"
+#include "base/ticks.h"
+#include "rt/record.h"
 #include "rt/rt.h"
 #include "rt/sanitizer.h"
 #include "rt/stack.h"
@@ -92,7 +94,10 @@ struct task {
             weir_fn *fn;
             void *arg;
         } start;            /* QUEUED */
-        struct fiber *fiber; /* from RUNNING to ENDED */
+        struct {
+            struct fiber *fiber; /* from RUNNING to ENDED */
+            int64_t begun_ns;    /* its first run */
+        };
     };
     const char *site;         /* "file.c:12 function" */
     struct task_extra *extra; /* or NULL */
@@ -188,6 +193,16 @@ struct submission {
     void *arg;
 };
 
+#define PULSE_LENGTHS 48
+
+/* How a loop turns: written by its thread, read by anybody. A turn is what stands
+ * between two looks for input. */
+struct pulse {
+    _Atomic uint64_t began;  /* the turn that goes on, in ticks; 0: the loop waits */
+    _Atomic uint64_t turns, busy_ticks;
+    _Atomic uint64_t lengths[PULSE_LENGTHS]; /* turns of 2^n ticks and up, to 2^(n + 1) */
+};
+
 struct loop {
     struct fiber *current;  /* the running task's, or NULL on the loop's stack */
     int64_t now_ns;
@@ -208,6 +223,8 @@ struct loop {
     const struct io_ops *ops;
     void *backend;          /* its own */
     uint32_t index;
+    struct recorder *recorder; /* or NULL: it is off */
+    struct pulse pulse;
 
     struct spread *spread;  /* spread.c's */
     struct background background;
@@ -283,6 +300,21 @@ static inline void ready_push(struct loop *loop, struct task *task)
         ready_append(&loop->background.ready, task);
     else
         ready_append(&loop->ready, task);
+}
+
+#ifndef WEIR_INVISIBLE
+#define VISIBLE 1
+#else
+#define VISIBLE 0
+#endif
+
+/* An event of this loop, on its own thread; task may be NULL. */
+static inline void loop_record(struct loop *loop, enum record_kind kind, const struct task *task,
+                               const char *what, int32_t value)
+{
+    if (VISIBLE && unlikely(loop->recorder != NULL))
+        recorder_add(loop->recorder, kind, task ? task->head.slot : 0,
+                     task ? task->head.generation : 0, what, value);
 }
 
 /* fiber.c */

@@ -124,6 +124,7 @@ struct wait {
     void (*abandon)(struct wait *wait, int code);
     const char *what;          /* "receive", "lock": for whoever looks */
     const void *object;        /* what it waits on, for whoever looks */
+    int64_t since_ns;          /* set when it parks */
     int rc;
     bool woken;
     bool ends_at_stop;         /* a source: a stop abandons it with code 0 */

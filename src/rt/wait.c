@@ -40,6 +40,7 @@ static int park(struct wait *wait)
 
     wait->fiber = self;
     wait->woken = false;
+    wait->since_ns = loop->now_ns;
     self->wait = wait;
     self->task->state = TASK_PARKED;
     if (unlikely(loop->wait_hook != NULL))

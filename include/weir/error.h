@@ -102,8 +102,10 @@ WEIR_API weir_category weir_error_category(int code);
  * Since:      0.1 */
 #define weir_fail(code, ...) weir_fail_at(WEIR_HERE, code, __VA_ARGS__)
 
-/* Add to the chain what was being done when code came up; starts a chain when
- * there is none for this code.
+/* Add to the chain what was being done when code came up. When there is no chain
+ * for this code it starts one, and adds what the code means:
+ *
+ *     return weir_wrap(-ENOENT, "loading %s", path);     "loading x: No such file ..."
  *
  * Checkpoint: never.
  * Returns:    code.

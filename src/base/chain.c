@@ -180,6 +180,16 @@ static void chain_push(struct chain *chain, const char *site, int code, weir_str
     chain->used += (uint16_t)text.len;
 }
 
+/* Where nobody has said what went wrong, what the code means says it; unless the text does. */
+static int add_meaning(char *text, int len, int code)
+{
+    const char *meaning = weir_error_text(code);
+
+    if (strstr(text, meaning))
+        return len;
+    return len + snprintf(text + len, CHAIN_LINK_BYTES + 1 - (size_t)len, ": %s", meaning);
+}
+
 /* The text is formatted aside: its arguments may lie in the chain it replaces. */
 static void chain_add(bool start, const char *site, int code, const char *fmt, va_list args)
 {
@@ -187,17 +197,20 @@ static void chain_add(bool start, const char *site, int code, const char *fmt, v
     struct chain *chain = *slot;
     char text[CHAIN_LINK_BYTES + 1];
     int saved = errno, len;
+    bool stale = chain && chain->links[chain->count - 1].code != code;
 
     len = vsnprintf(text, sizeof text, fmt, args);
     if (len < 0)
         len = 0;
+    if (!start && (!chain || stale) && len < CHAIN_LINK_BYTES)
+        len = add_meaning(text, len, code);
     if (len > CHAIN_LINK_BYTES)
         len = (int)cut_text(text);
     if (!chain) {
         if (slot == &thread.own)
             thread_keeps();
         chain = *slot = chain_new();
-    } else if (start || chain->links[chain->count - 1].code != code) {
+    } else if (start || stale) {
         chain->count = chain->dropped = chain->used = 0;
     }
     if (chain)

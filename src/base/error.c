@@ -60,6 +60,11 @@ const char *weir_error_text(int code)
         return "success";
     if (own)
         return own->text;
+    /* These two are always a scope's: see weir/scope.h. */
+    if (code == -ETIMEDOUT)
+        return "the deadline has passed";
+    if (code == -ECANCELED)
+        return "the scope was cancelled";
     text = is_errno(code) ? strerrordesc_np(-code) : NULL;
     return text ? text : "unknown error";
 }

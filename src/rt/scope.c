@@ -409,6 +409,19 @@ static void scope_move_chain(struct scope *scope)
     scope->first_chain = NULL;
 }
 
+/* The sentence for a deadline: where the failed child has none, it is the first. */
+static void scope_say_late(const struct scope *scope)
+{
+    const struct chain *chain = scope->opener->chain;
+    const char *name = scope->name ? scope->name : "";
+    long long ms = (scope->own_deadline_ns - scope->opened_ns) / 1000000;
+    bool around = chain && chain->links[chain->count - 1].code == -ETIMEDOUT;
+
+    (around ? weir_wrap_at
+            : weir_fail_at)(WEIR_HERE, -ETIMEDOUT, "no answer within %lld ms (scope %s%s%s%s)", ms,
+                            *name ? "\"" : "", name, *name ? "\", " : "at ", scope->site);
+}
+
 int weir_join(weir_scope s)
 {
     struct scope *scope = scope_find(s);
@@ -435,10 +448,7 @@ int weir_join(weir_scope s)
         rc = scope->cancel_code;
     scope_move_chain(scope);
     if (rc == -ETIMEDOUT && scope->flags & SCOPE_OWN_DEADLINE)
-        weir_wrap(rc, "no answer within %lld ms (scope %s%s%s%s)",
-                  (long long)((scope->own_deadline_ns - scope->opened_ns) / 1000000),
-                  scope->name ? "\"" : "", scope->name ? scope->name : "",
-                  scope->name ? "\", " : "at ", scope->site);
+        scope_say_late(scope);
     return rc;
 }
 

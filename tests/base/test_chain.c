@@ -60,10 +60,31 @@ static void a_new_failure_replaces_the_chain(void **state)
     assert_string_equal(print(), "second");
     /* Another code's chain is stale: the wrap starts afresh. */
     weir_wrap(-EPIPE, "third");
-    assert_string_equal(print(), "third");
+    assert_string_equal(print(), "third: Broken pipe");
     weir_wrap(-EPIPE, "fourth");
-    assert_string_equal(print(), "fourth: third");
+    assert_string_equal(print(), "fourth: third: Broken pipe");
     weir_recover();
+}
+
+static void a_wrap_that_starts_a_chain_says_what_the_code_means(void **state)
+{
+    char filler[CHAIN_LINK_BYTES + 10];
+
+    (void)state;
+    weir_wrap(-ENOENT, "loading %s", "a.yaml");
+    assert_string_equal(print(), "loading a.yaml: No such file or directory");
+    weir_recover();
+    /* Once is enough. */
+    weir_wrap(-ENOENT, "a.yaml: %s", weir_error_text(-ENOENT));
+    assert_string_equal(print(), "a.yaml: No such file or directory");
+    weir_recover();
+    memset(filler, 'x', sizeof filler);
+    for (int len = CHAIN_LINK_BYTES - 30; len < (int)sizeof filler; len++) {
+        weir_wrap(WEIR_ECLOSED, "%.*s", len, filler);
+        print();
+        assert_int_equal(strlen(shown), len + 8 < CHAIN_LINK_BYTES ? len + 8 : CHAIN_LINK_BYTES);
+        weir_recover();
+    }
 }
 
 static void success_leaves_no_link(void **state)
@@ -338,7 +359,7 @@ static int fail_without_memory(void *arg)
     assert_int_equal(weir_fail(-EIO, "text"), -EIO);
     assert_int_equal(weir_wrap(-EIO, "around"), -EIO);
     assert_true(strlen(print()) == 0 || strcmp(shown, "around: text") == 0 ||
-                strcmp(shown, "around") == 0);
+                strcmp(shown, "around: Input/output error") == 0);
     weir_recover();
     error_slot = NULL;
     assert_int_equal(weir_wrap(-EIO, "the thread's"), -EIO);
@@ -356,6 +377,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outermost_first),
         cmocka_unit_test(a_new_failure_replaces_the_chain),
+        cmocka_unit_test(a_wrap_that_starts_a_chain_says_what_the_code_means),
         cmocka_unit_test(success_leaves_no_link),
         cmocka_unit_test(arguments_may_lie_in_the_chain_itself),
         cmocka_unit_test(errno_is_left_alone),

@@ -29,6 +29,8 @@ static void errno_codes_are_named(void **state)
     assert_string_equal(weir_error_name(-ECONNRESET), "ECONNRESET");
     assert_string_equal(weir_error_text(-ECONNRESET), "Connection reset by peer");
     assert_string_equal(weir_error_name(-EPERM), "EPERM");
+    assert_string_equal(weir_error_text(-ETIMEDOUT), "the deadline has passed");
+    assert_string_equal(weir_error_text(-ECANCELED), "the scope was cancelled");
 }
 
 static void errno_codes_have_categories(void **state)

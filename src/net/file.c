@@ -127,7 +127,7 @@ static int do_open(void *arg)
     int fd = sys_open(call->file->path, call->flags, call->mode);
 
     if (fd < 0)
-        return weir_fail(fd, "opening %s", call->file->path);
+        return weir_fail(fd, "opening %s: %s", call->file->path, weir_error_text(fd));
     call->file->fd = fd;
     return 0;
 }
@@ -169,7 +169,9 @@ static int do_close(void *arg)
     weir_file *file = arg;
 
     /* Interrupted, it is closed all the same. */
-    return close(file->fd) < 0 && errno != EINTR ? weir_fail(-errno, "closing %s", file->path) : 0;
+    return close(file->fd) < 0 && errno != EINTR
+               ? weir_fail(-errno, "closing %s: %s", file->path, weir_error_text(-errno))
+               : 0;
 }
 
 int weir_file_close(weir_file *file)
@@ -201,7 +203,8 @@ static int do_read(void *arg)
     call->moved = sys_read(call->file->fd, call->to, call->len, call->offset);
     if (call->moved >= 0)
         return 0;
-    return weir_fail((int)call->moved, "reading %zu bytes of %s", call->len, call->file->path);
+    return weir_fail((int)call->moved, "reading %zu bytes of %s: %s", call->len, call->file->path,
+                     weir_error_text((int)call->moved));
 }
 
 static int do_write(void *arg)
@@ -211,7 +214,8 @@ static int do_write(void *arg)
     call->moved = sys_write(call->file->fd, call->from, call->len, call->offset);
     if (call->moved >= 0)
         return 0;
-    return weir_fail((int)call->moved, "writing %zu bytes to %s", call->len, call->file->path);
+    return weir_fail((int)call->moved, "writing %zu bytes to %s: %s", call->len, call->file->path,
+                     weir_error_text((int)call->moved));
 }
 
 static ssize_t call_bytes(weir_fn *fn, struct bytes_call *call)
@@ -263,7 +267,7 @@ static int do_sync(void *arg)
     struct sync_call *call = arg;
     int rc = sys_sync(call->file->fd, call->data_only);
 
-    return rc < 0 ? weir_fail(rc, "syncing %s", call->file->path) : 0;
+    return rc < 0 ? weir_fail(rc, "syncing %s: %s", call->file->path, weir_error_text(rc)) : 0;
 }
 
 int weir_file_sync(weir_file *file, bool data_only)
@@ -284,16 +288,16 @@ static int do_truncate(void *arg)
     do
         rc = ftruncate(call->file->fd, (off_t)call->bytes);
     while (rc < 0 && errno == EINTR);
-    return rc < 0 ? weir_fail(-errno, "making %s %llu bytes long", call->file->path,
-                              (unsigned long long)call->bytes)
+    return rc < 0 ? weir_fail(-errno, "making %s %llu bytes long: %s", call->file->path,
+                              (unsigned long long)call->bytes, weir_error_text(-errno))
                   : 0;
 }
 
 int weir_file_truncate(weir_file *file, uint64_t bytes)
 {
     if (bytes > INT64_MAX)
-        return weir_fail(-EFBIG, "making %s %llu bytes long", file->path,
-                         (unsigned long long)bytes);
+        return weir_fail(-EFBIG, "making %s %llu bytes long: %s", file->path,
+                         (unsigned long long)bytes, weir_error_text(-EFBIG));
     return file_call(do_truncate, &(struct truncate_call){ file, bytes });
 }
 
@@ -308,7 +312,7 @@ static int do_stat(void *arg)
     struct stat about;
 
     if (fstat(call->file->fd, &about) < 0)
-        return weir_fail(-errno, "looking at %s", call->file->path);
+        return weir_fail(-errno, "looking at %s: %s", call->file->path, weir_error_text(-errno));
     file_info(&about, &call->info);
     return 0;
 }

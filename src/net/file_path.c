@@ -21,7 +21,7 @@ static int do_stat(void *arg)
     struct stat about;
 
     if (stat(call->path, &about) < 0)
-        return weir_fail(-errno, "looking at %s", call->path);
+        return weir_fail(-errno, "looking at %s: %s", call->path, weir_error_text(-errno));
     file_info(&about, &call->info);
     return 0;
 }
@@ -41,7 +41,8 @@ static int do_rename(void *arg)
     struct path_call *call = arg;
 
     if (rename(call->path, call->to) < 0)
-        return weir_fail(-errno, "renaming %s to %s", call->path, call->to);
+        return weir_fail(-errno, "renaming %s to %s: %s", call->path, call->to,
+                         weir_error_text(-errno));
     return 0;
 }
 
@@ -54,7 +55,9 @@ static int do_unlink(void *arg)
 {
     struct path_call *call = arg;
 
-    return unlink(call->path) < 0 ? weir_fail(-errno, "taking %s away", call->path) : 0;
+    return unlink(call->path) < 0
+               ? weir_fail(-errno, "taking %s away: %s", call->path, weir_error_text(-errno))
+               : 0;
 }
 
 int weir_path_unlink(const char *path)
@@ -67,7 +70,8 @@ static int do_mkdir(void *arg)
     struct path_call *call = arg;
 
     if (mkdir(call->path, call->mode) < 0)
-        return weir_fail(-errno, "making the directory %s", call->path);
+        return weir_fail(-errno, "making the directory %s: %s", call->path,
+                         weir_error_text(-errno));
     return 0;
 }
 
@@ -81,7 +85,8 @@ static int do_rmdir(void *arg)
     struct path_call *call = arg;
 
     if (rmdir(call->path) < 0)
-        return weir_fail(-errno, "taking the directory %s away", call->path);
+        return weir_fail(-errno, "taking the directory %s away: %s", call->path,
+                         weir_error_text(-errno));
     return 0;
 }
 
@@ -96,10 +101,11 @@ static int do_sync(void *arg)
     int fd = sys_open(call->path, O_RDONLY | O_DIRECTORY, 0), rc;
 
     if (fd < 0)
-        return weir_fail(fd, "opening the directory %s", call->path);
+        return weir_fail(fd, "opening the directory %s: %s", call->path, weir_error_text(fd));
     rc = sys_sync(fd, false);
     close(fd);
-    return rc < 0 ? weir_fail(rc, "syncing the directory %s", call->path) : 0;
+    return rc < 0 ? weir_fail(rc, "syncing the directory %s: %s", call->path, weir_error_text(rc))
+                  : 0;
 }
 
 int weir_path_sync(const char *path)
@@ -187,7 +193,8 @@ static int do_list(void *arg)
     int rc = 0;
 
     if (!dir)
-        return weir_fail(-errno, "opening the directory %s", call->path);
+        return weir_fail(-errno, "opening the directory %s: %s", call->path,
+                         weir_error_text(-errno));
     while (rc == 0) {
         errno = 0;
         entry = readdir(dir);
@@ -197,7 +204,7 @@ static int do_list(void *arg)
             rc = list_add(call, dir, entry);
     }
     if (rc == 0 && errno != 0)
-        rc = weir_fail(-errno, "reading the directory %s", call->path);
+        rc = weir_fail(-errno, "reading the directory %s: %s", call->path, weir_error_text(-errno));
     closedir(dir);
     if (call->count > 1)
         qsort(call->entries, call->count, sizeof(*call->entries), by_name);

@@ -37,10 +37,11 @@ static int do_watch(void *arg)
 
     call->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (call->fd < 0)
-        return weir_fail(-errno, "watching %s: no inotify instance is to be had", call->path);
+        return weir_fail(-errno, "watching %s: no inotify instance is to be had: %s", call->path,
+                         weir_error_text(-errno));
     if (inotify_add_watch(call->fd, call->path, WATCH_ALL | IN_ONLYDIR) >= 0)
         return 0;
-    rc = weir_fail(-errno, "watching %s", call->path);
+    rc = weir_fail(-errno, "watching %s: %s", call->path, weir_error_text(-errno));
     close(call->fd);
     return rc;
 }
@@ -100,7 +101,9 @@ static int fill(weir_file_watch *watch)
         n = read(watch->fd, watch->buf, sizeof(watch->buf));
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return errno == EAGAIN ? 0 : weir_fail(-errno, "reading the events of a watch");
+        return errno == EAGAIN ? 0
+                               : weir_fail(-errno, "reading the events of a watch: %s",
+                                           weir_error_text(-errno));
     watch->from = 0;
     watch->to = (size_t)n;
     return 1;

@@ -40,9 +40,9 @@ static int load_open(void *arg)
 
     call->fd = sys_open(call->path, O_RDONLY | O_NOCTTY, 0);
     if (call->fd < 0)
-        return weir_fail(call->fd, "opening %s", call->path);
+        return weir_fail(call->fd, "opening %s: %s", call->path, weir_error_text(call->fd));
     if (fstat(call->fd, &about) < 0)
-        return weir_fail(-errno, "looking at %s", call->path);
+        return weir_fail(-errno, "looking at %s: %s", call->path, weir_error_text(-errno));
     if (S_ISDIR(about.st_mode))
         return weir_fail(-EISDIR, "reading %s: it is a directory", call->path);
     call->known = S_ISREG(about.st_mode) ? (size_t)about.st_size : 0;
@@ -87,7 +87,7 @@ static int load_read(void *arg)
         if (n == 0)
             break;
         if (n < 0)
-            rc = weir_fail((int)n, "reading %s", call->path);
+            rc = weir_fail((int)n, "reading %s: %s", call->path, weir_error_text((int)n));
         else
             call->len += (size_t)n;
     }
@@ -175,9 +175,11 @@ static int store_open(struct store_call *call)
         fd = sys_open(call->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     }
     if (fd < 0)
-        return weir_fail(fd, "making %s, to become %s", call->beside, call->path);
+        return weir_fail(fd, "making %s, to become %s: %s", call->beside, call->path,
+                         weir_error_text(fd));
     if (keep && fchmod(fd, old.st_mode & 07777) < 0) {
-        int rc = weir_fail(-errno, "giving %s the mode of %s", call->beside, call->path);
+        int rc = weir_fail(-errno, "giving %s the mode of %s: %s", call->beside, call->path,
+                           weir_error_text(-errno));
 
         close(fd);
         unlink(call->beside);
@@ -195,12 +197,13 @@ static int store_fill(struct store_call *call, int fd)
         ssize_t n = sys_write(fd, call->text.ptr + moved, call->text.len - moved, -1);
 
         if (n < 0)
-            return weir_fail((int)n, "writing %zu bytes to %s", call->text.len, call->beside);
+            return weir_fail((int)n, "writing %zu bytes to %s: %s", call->text.len, call->beside,
+                             weir_error_text((int)n));
         moved += (size_t)n;
     }
     if (!call->opts.no_sync)
         rc = sys_sync(fd, false);
-    return rc < 0 ? weir_fail(rc, "syncing %s", call->beside) : 0;
+    return rc < 0 ? weir_fail(rc, "syncing %s: %s", call->beside, weir_error_text(rc)) : 0;
 }
 
 static int store_sync_folder(const struct store_call *call)
@@ -212,7 +215,9 @@ static int store_sync_folder(const struct store_call *call)
     rc = fd < 0 ? fd : sys_sync(fd, false);
     if (fd >= 0)
         close(fd);
-    return rc < 0 ? weir_fail(rc, "syncing the directory of %s", call->path) : 0;
+    return rc < 0
+               ? weir_fail(rc, "syncing the directory of %s: %s", call->path, weir_error_text(rc))
+               : 0;
 }
 
 static int do_store(void *arg)
@@ -224,9 +229,10 @@ static int do_store(void *arg)
         return fd;
     rc = store_fill(call, fd);
     if (close(fd) < 0 && errno != EINTR && rc == 0)
-        rc = weir_fail(-errno, "closing %s", call->beside);
+        rc = weir_fail(-errno, "closing %s: %s", call->beside, weir_error_text(-errno));
     if (rc == 0 && rename(call->beside, call->path) < 0)
-        rc = weir_fail(-errno, "renaming %s to %s", call->beside, call->path);
+        rc = weir_fail(-errno, "renaming %s to %s: %s", call->beside, call->path,
+                       weir_error_text(-errno));
     if (rc < 0) {
         unlink(call->beside);
         return rc;

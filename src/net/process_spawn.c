@@ -68,7 +68,8 @@ static int open_pidfd(struct spawn *spawn)
     spawn->pidfd = (int)syscall(SYS_pidfd_open, spawn->pid, 0);
     if (spawn->pidfd >= 0)
         return 0;
-    rc = weir_fail(-errno, "watching the process of %s", spawn->argv[0]);
+    rc = weir_fail(-errno, "watching the process of %s: %s", spawn->argv[0],
+                   weir_error_text(-errno));
     kill(-spawn->pid, SIGKILL);
     while (waitpid(spawn->pid, NULL, 0) < 0 && errno == EINTR)
         ;
@@ -90,7 +91,7 @@ int process_spawn(struct spawn *spawn)
     }
     posix_spawn_file_actions_destroy(&actions);
     if (rc < 0)
-        return weir_fail(rc, "starting %s%s%s", spawn->argv[0], spawn->cwd ? " in " : "",
-                         spawn->cwd ? spawn->cwd : "");
+        return weir_fail(rc, "starting %s%s%s: %s", spawn->argv[0], spawn->cwd ? " in " : "",
+                         spawn->cwd ? spawn->cwd : "", weir_error_text(rc));
     return open_pidfd(spawn);
 }

@@ -102,13 +102,13 @@ BOTH_TEST(failures_name_the_path)
 
     (void)arg;
     CHECK_INT(weir_file_open("no/such", &file), -ENOENT);
-    error_is("opening no/such");
+    error_is("opening no/such: No such file or directory");
     CHECK_INT(weir_file_load("/", 10, &text), -EISDIR);
     error_is("reading /: it is a directory");
     CHECK_INT(weir_path_rename("no/such", "no/other"), -ENOENT);
-    error_is("renaming no/such to no/other");
+    error_is("renaming no/such to no/other: No such file or directory");
     CHECK_INT(weir_path_rmdir("no/such"), -ENOENT);
-    error_is("taking the directory no/such away");
+    error_is("taking the directory no/such away: No such file or directory");
     CHECK(file == NULL);
     return 0;
 }
@@ -120,7 +120,7 @@ BOTH_TEST(a_full_disk_is_told)
     (void)arg;
     CHECK_INT(weir_file_open("/dev/full", &file, .write_only = true), 0);
     CHECK_INT(weir_file_write(file, WEIR_S("something")), -ENOSPC);
-    error_is("writing 9 bytes to /dev/full");
+    error_is("writing 9 bytes to /dev/full: No space left on device");
     CHECK_INT(weir_file_close(file), 0);
     return 0;
 }
@@ -364,7 +364,7 @@ BOTH_TEST(a_directory_is_watched)
 
     (void)arg;
     CHECK_INT(weir_file_watch_open("no/such", &watch), -ENOENT);
-    error_is("watching no/such");
+    error_is("watching no/such: No such file or directory");
     CHECK_INT(weir_path_mkdir(in_folder("w"), 0700), 0);
     CHECK_INT(weir_file_watch_open(in_folder("w"), &watch), 0);
     WEIR_SCOPE(s, .timeout_ms = 5)

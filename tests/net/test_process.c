@@ -91,9 +91,9 @@ TASK_TEST(what_can_not_be_started)
     CHECK_INT(weir_process_start(((const char *[]){ "no-such-program", NULL }), &process,
                                  .in = WEIR_STDIO_PIPE, .out = WEIR_STDIO_PIPE),
               -ENOENT);
-    error_is("starting no-such-program");
+    error_is("starting no-such-program: No such file or directory");
     CHECK_INT(weir_process_run(SHELL("true"), &out, .cwd = "/no/such"), -ENOENT);
-    error_is("starting sh in /no/such");
+    error_is("starting sh in /no/such: No such file or directory");
     CHECK_INT(weir_process_run(((const char *[]){ "/dev/null", NULL }), &out), -EACCES);
     CHECK_INT(weir_process_start(((const char *[]){ NULL }), &process), -EINVAL);
     weir_recover();
@@ -390,7 +390,7 @@ TASK_TEST(a_deadline_ends_the_program)
     files = open_files();
     CHECK_INT(weir_process_run(((const char *[]){ "sleep", "1000", NULL }), &out, .timeout_ms = 20),
               -ETIMEDOUT);
-    error_is("running sleep");
+    error_is("running sleep: the deadline has passed");
     CHECK_INT(open_files(), files);
     no_children();
     return 0;

@@ -24,7 +24,7 @@ WEIR_BEGIN
 
 typedef struct weir_addresses {
     const weir_str *list; /* "192.0.2.1", "2001:db8::1"; IPv6 and IPv4 in turn, as they
-                             are to be tried */
+                             are to be tried (RFC 6724) */
     size_t count;         /* at least 1 */
     uint32_t ttl_ms;      /* how long they hold; 0 for what is not looked up */
     bool stale;           /* they held once: the name servers fail */

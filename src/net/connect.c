@@ -2,11 +2,10 @@
  *
  * IPv6 and IPv4 are looked up at once. Attempts begin as soon as there is an IPv6
  * address, or an IPv4 one and 50 ms have passed in which IPv6 said nothing (section
- * 3); they go to both families in turn (section 4), one after the other with 250 ms
- * between, or at once when the last one has failed (section 5). Addresses that come
- * later join in. The first that is connected wins; the others are cancelled, awaited
- * and closed. An address that has no route is refused by the kernel at once, which
- * stands in for sorting by reachability (RFC 6724, rule 1).
+ * 3); they go to both families in turn, the one of the best address first (section 4,
+ * RFC 6724), one after the other with 250 ms between, or at once when the last one has
+ * failed (section 5). Addresses that come later join in. The first that is connected
+ * wins; the others are cancelled, awaited and closed.
  *
  * States of an attempt: FREE -> PENDING -> FREE, or WON. Invariant: the race ends
  * only when none is pending, for operations point into it. */
@@ -153,11 +152,12 @@ static bool race_begin_next(struct race *race)
 {
     struct attempt *a = free_attempt(race);
     int64_t now_ns = loop_now_ns(loop_self());
-    int family = race->next_family;
+    bool first = race->tried[DNS_V6] + race->tried[DNS_V4] == 0;
+    int family = first ? dns_name_first(race->name) : race->next_family;
 
     if (!a || (race->pending > 0 && now_ns < race->next_ns))
         return false;
-    if (race->tried[DNS_V6] + race->tried[DNS_V4] == 0 && now_ns < dns_name_ready_ns(race->name))
+    if (first && now_ns < dns_name_ready_ns(race->name))
         return false;
     if (!race_has_more(race, family))
         family = !family;

@@ -142,7 +142,7 @@ static int64_t clamp_ttl_ns(const weir_dns_opts *opts, int64_t ttl_ms)
     return ttl_ms * MS;
 }
 
-/* New addresses; false without memory. */
+/* New addresses; false without memory. Those of a network in memory stay as they are. */
 static bool take_addrs(struct dns_half *half, const struct name_query *query)
 {
     uint8_t(*addrs)[16] = base_realloc(half->addrs, query->count * sizeof(*addrs));
@@ -153,6 +153,8 @@ static bool take_addrs(struct dns_half *half, const struct name_query *query)
     half->addrs = addrs;
     half->count = query->count;
     half->stale = false;
+    half->ordered = !loop_io(query->loop)->in_memory &&
+                    addr_order(query->family, addrs, query->count, &half->best);
     return true;
 }
 
@@ -504,6 +506,14 @@ int64_t dns_name_ready_ns(const struct dns_name *name)
     if (!v4->query && v4->count > 0)
         return v4->arrived_ns + DNS_RESOLUTION_DELAY_NS;
     return WEIR_NEVER_NS;
+}
+
+int dns_name_first(const struct dns_name *name)
+{
+    const struct dns_half *v6 = &name->half[DNS_V6], *v4 = &name->half[DNS_V4];
+    bool known = v6->ordered && v4->ordered;
+
+    return known && addr_route_compare(&v4->best, &v6->best) < 0 ? DNS_V4 : DNS_V6;
 }
 
 /* ---- what is known -------------------------------------------------------------------- */

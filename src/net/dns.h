@@ -3,6 +3,7 @@
  *   dns.c         what is known: names, their TTLs, who waits, what is stale
  *   dns_setup.c   the options of the process
  *   dns_hosts.c   /etc/hosts
+ *   addr_order.c  the order in which addresses are tried
  *   dns_ares.c    the name servers, by c-ares
  *   dns_resolve.c weir_resolve()
  *   connect.c     connections to names */
@@ -14,6 +15,7 @@
 #include <weir/dns.h>
 
 #include "net/addr.h"
+#include "net/addr_order.h"
 #include "rt/name.h"
 #include "rt/rt.h"
 
@@ -80,7 +82,9 @@ struct dns_half {
     bool known;         /* decided at least once */
     bool stale;         /* addrs are older than their TTL */
     uint32_t count;
+    bool ordered;       /* addrs are, and best is the way to the first */
     uint8_t (*addrs)[16];
+    struct addr_route best;
     int64_t until_ns;   /* then it is asked again */
     int64_t stale_until_ns;
     int64_t asked_ns, arrived_ns;
@@ -115,6 +119,9 @@ static inline bool dns_half_pending(const struct dns_half *half)
 /* When to go on with what there is: WEIR_NEVER_NS while there is nothing to go on
  * with, 0 at once. RFC 8305, section 3: IPv4 waits a little for IPv6. */
 int64_t dns_name_ready_ns(const struct dns_name *name);
+
+/* The family of the address that is to be tried first, when both have some. */
+int dns_name_first(const struct dns_name *name);
 
 /* Wait until something about it has changed, or until until_ns. 0 or the scope's
  * code. */

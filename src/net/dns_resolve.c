@@ -20,13 +20,13 @@ static uint32_t count_of(const struct dns_name *name, int family)
     return dns_half_pending(half) ? 0 : half->count;
 }
 
-/* IPv6 and IPv4 in turn (RFC 8305, section 4). */
+/* IPv6 and IPv4 in turn, first the better one (RFC 8305, section 4). */
 static int list_all(struct arena *arena, const struct dns_name *name, weir_addresses *ret)
 {
     uint32_t at[DNS_FAMILIES] = { 0 };
     weir_str *list = arena_alloc(arena, 2 * NAME_ADDRS_MAX * sizeof(*list));
     size_t count = 0;
-    int family = DNS_V6;
+    int family = dns_name_first(name);
 
     if (!list)
         return -ENOMEM;

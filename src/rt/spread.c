@@ -41,6 +41,7 @@ struct spread_job {
     void *arg;
     const char *name, *site;
     const weir_context *context;
+    weir_semaphore *unit;    /* goes with it, to the task that runs it; or NULL */
     int64_t deadline_ns;
     bool background;
     uint8_t state;           /* under the home's lock */
@@ -120,6 +121,12 @@ static int spread_call(void *arg)
 {
     struct spread_job *job = arg;
 
+    if (job->unit) {
+        job->rc = task_give_unit(fiber_current()->task, job->unit);
+        if (job->rc < 0)
+            return job->rc;
+        job->unit = NULL;
+    }
     job->rc = job->fn(job->arg);
     return job->rc;
 }
@@ -299,11 +306,11 @@ static int spread_send(struct spread_job *job, struct loop *to)
     int rc = 0;
 
     job->message.run = spread_sent;
-    job->to = to;
     pthread_mutex_lock(&to->submit_lock);
     if (to->submit_closed) {
         rc = -ECANCELED;
     } else {
+        job->to = to;
         job->state = SPREAD_TAKEN;
         loop_post(to, &job->message);
     }
@@ -342,6 +349,26 @@ static struct loop *spread_find_idle(const struct loop *home)
     return NULL;
 }
 
+/* A unit that the proxy has becomes the job's, before that can leave. */
+static bool spread_load(struct task *task, struct spread_job *job)
+{
+    bool has_unit = task->flags & TASK_HAS_UNIT;
+
+    if (has_unit) {
+        task->flags &= (uint8_t)~TASK_HAS_UNIT;
+        job->unit = task->extra->needs;
+    }
+    return has_unit;
+}
+
+/* It has not left. */
+static void spread_unload(struct task *task, struct spread_job *job)
+{
+    if (job->unit)
+        task->flags |= TASK_HAS_UNIT;
+    job->unit = NULL;
+}
+
 /* The proxy's turn has come. */
 static int spread_turn(void *arg)
 {
@@ -356,12 +383,18 @@ static int spread_turn(void *arg)
     rc = scope_check(self->scope);
     if (rc < 0)
         return rc;
-    if (!job->to && self->task->flags & TASK_HAS_UNIT) /* it was not offered before */
-        job->to = spread_find_idle(job->home);
     if (job->to && job->to != job->home) {
+        spread_load(self->task, job);
         rc = spread_send(job, job->to);
         return rc < 0 ? rc : SPREAD_AWAY;
     }
+    if (spread_load(self->task, job)) { /* it was not offered before */
+        struct loop *idle = job->to ? NULL : spread_find_idle(job->home);
+
+        if (idle && spread_send(job, idle) == 0)
+            return SPREAD_AWAY;
+    }
+    spread_unload(self->task, job);
     self->arg = job->arg;
     self->arena = &self->own;
     return job->fn(job->arg);
@@ -409,6 +442,8 @@ int spread_place(struct task *task)
     struct spread_job *job = task->extra->spread;
     int rc;
 
+    if (job->to != job->home)
+        spread_load(task, job);
     if (!job->to) {
         if (loop_count() > 1)
             spread_offer(job);
@@ -480,6 +515,8 @@ void spread_forget(struct task *task)
 
     task->extra->spread = NULL;
     WEIR_IGNORE(spread_claim(job), "it is over, or was never begun");
+    if (job->unit)
+        weir_release(job->unit);
     job->task = NULL;
     if (job->posted == job->seen)
         spread_free(job);

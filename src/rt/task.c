@@ -155,6 +155,18 @@ static int task_give_extra(struct task *task, const weir_go_opts *opts)
     return 0;
 }
 
+int task_give_unit(struct task *task, weir_semaphore *semaphore)
+{
+    const weir_go_opts opts = { .size = sizeof(opts) };
+    int rc = task->extra ? 0 : task_give_extra(task, &opts);
+
+    if (rc < 0)
+        return rc;
+    task->extra->needs = semaphore;
+    task->flags |= TASK_HAS_UNIT;
+    return 0;
+}
+
 static void limit_abandon(struct wait *wait, int code)
 {
     list_remove(&wait->fiber->task->link);

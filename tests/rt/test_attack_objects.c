@@ -126,11 +126,54 @@ TASK_TEST(a_oneshot_channel_passes_one_item_whoever_reserves)
     return 0;
 }
 
+/* ---- children that run elsewhere -------------------------------------------------- */
+
+static int take_its_unit(void *arg)
+{
+    weir_semaphore *semaphore = arg;
+    int rc = weir_acquire(semaphore);
+
+    if (rc == 0)
+        weir_release(semaphore);
+    return rc;
+}
+
+static int leave_its_unit(void *arg)
+{
+    CHECK_INT(weir_try_acquire(arg), -EAGAIN);
+    return weir_yield();
+}
+
+/* The unit that a child was started with is its own wherever it runs, and given back
+ * once. */
+LOOPS_TEST(a_child_elsewhere_is_given_the_unit_it_needs)
+{
+    weir_semaphore *semaphore;
+
+    (void)arg;
+    CHECK_INT(weir_semaphore_new(&semaphore, .units = 1), 0);
+    for (uint32_t loop = 0; loop < LOOPS; loop++) {
+        WEIR_SCOPE(s, .timeout_ms = 5000) {
+            weir_go_on(s, loop, take_its_unit, semaphore, .needs = semaphore);
+            weir_go_on(s, loop, leave_its_unit, semaphore, .needs = semaphore);
+            weir_go(s, take_its_unit, semaphore, .needs = semaphore, .spread = true);
+            weir_go(s, leave_its_unit, semaphore, .needs = semaphore, .spread = true);
+            CHECK_INT(weir_join(s), 0);
+        }
+        CHECK_INT(weir_try_acquire(semaphore), 0);
+        CHECK_INT(weir_try_acquire(semaphore), -EAGAIN);
+        weir_release(semaphore);
+    }
+    weir_semaphore_free(semaphore);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(room_that_comes_back_while_both_ends_wait),
         cmocka_unit_test(a_oneshot_channel_passes_one_item_whoever_reserves),
+        cmocka_unit_test(a_child_elsewhere_is_given_the_unit_it_needs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

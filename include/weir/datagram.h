@@ -75,7 +75,6 @@ typedef struct weir_datagram_opts {
  * Returns:    0 with the socket in *ret_datagram, or with a sentence
  *   what weir_address_parse() returns
  *   -EADDRINUSE  the address is taken; other errno values as bind(2)
- *   -EOPNOTSUPP  in a simulation: its network has streams only
  *   -EMFILE      no descriptor is free (or -ENFILE)
  *   -ENOMEM      no memory
  * Ownership:  the caller closes *ret_datagram with weir_datagram_close().

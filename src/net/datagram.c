@@ -1,15 +1,13 @@
-/* Datagrams: a socket of the kernel's, tried first, and waited for by IO_POLL when it
+/* Datagrams: a socket of the backend's, tried first, and waited for by IO_POLL when it
  * has nothing, or no room.
  *
  * Nothing is read ahead, so a cancel or a deadline loses nothing: what has arrived is
- * the kernel's until a call takes it. A stop ends the wait for datagrams as a source's
+ * the socket's until a call takes it. A stop ends the wait for datagrams as a source's
  * orderly end; those that are there already are still received. */
 #include <weir/datagram.h>
 
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "net/dns.h"
@@ -18,7 +16,7 @@
 
 #define DATAGRAMS_MAX 64
 
-/* What the kernel is given for several at once. */
+/* What the backend is given for several at once. */
 struct batch {
     struct mmsghdr messages[DATAGRAMS_MAX];
     struct iovec vectors[DATAGRAMS_MAX];
@@ -71,53 +69,32 @@ weir_str weir_address_text(const weir_address *address)
 
 /* ---- opening ---------------------------------------------------------------------- */
 
-static int set_options(int fd, const weir_datagram_opts *opts)
+static int open_fd(struct loop *loop, const struct addr *addr, const struct io_datagram_opts *opts)
 {
-    int on = 1, bytes = (int)opts->recv_buffer_bytes;
+    const struct io_ops *io = loop_io(loop);
+    int fd = io->datagram_open(loop, addr_sockaddr(addr), addr->len, opts), rc;
 
-    if (opts->reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
-        return -errno;
-    if (opts->broadcast && setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)) < 0)
-        return -errno;
-    if (bytes > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)) < 0)
-        return -errno;
-    return 0;
-}
-
-static int bind_to(weir_datagram *d, const weir_datagram_opts *opts)
-{
-    int rc;
-
-    if (opts->unix_mode && addr_unix_path(&d->addr))
-        fchmod(d->fd, opts->unix_mode); /* before bind: never more open than this */
-    if (bind(d->fd, addr_sockaddr(&d->addr), d->addr.len) == 0)
-        return 0;
-    rc = -errno;
-    if (rc != -EADDRINUSE || d->addr.storage.ss_family != AF_UNIX)
-        return rc;
-    rc = unix_path_clear(&d->addr);
-    if (rc == 0 && bind(d->fd, addr_sockaddr(&d->addr), d->addr.len) < 0)
-        rc = -errno;
-    return rc;
+    if (fd != -EADDRINUSE || addr->storage.ss_family != AF_UNIX || io->in_memory)
+        return fd;
+    rc = unix_path_clear(addr);
+    return rc < 0 ? rc : io->datagram_open(loop, addr_sockaddr(addr), addr->len, opts);
 }
 
 static int open_socket(weir_datagram *d, const weir_datagram_opts *opts)
 {
-    int rc;
+    const struct io_datagram_opts how = { .reuse_port = opts->reuse_port,
+                                          .broadcast = opts->broadcast,
+                                          .recv_buffer_bytes = opts->recv_buffer_bytes,
+                                          .unix_mode = opts->unix_mode };
+    struct loop *loop = loop_self();
+    struct io_file file = { .fd = -1 };
+    int rc = open_fd(loop, &d->addr, &how);
 
-    d->fd = socket(d->addr.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (d->fd < 0)
-        return -errno;
-    rc = set_options(d->fd, opts);
-    if (rc == 0)
-        rc = bind_to(d, opts);
     if (rc < 0)
         return rc;
-    rc = unix_path_claim(&d->addr, opts->unix_mode, &d->path);
-    if (rc < 0)
-        return rc;
-    d->addr.len = sizeof(d->addr.storage);
-    return getsockname(d->fd, (struct sockaddr *)&d->addr.storage, &d->addr.len) < 0 ? -errno : 0;
+    file.fd = d->fd = rc;
+    rc = loop_io(loop)->in_memory ? 0 : unix_path_claim(&d->addr, opts->unix_mode, &d->path);
+    return rc < 0 ? rc : loop_io(loop)->address(loop, &file, false, &d->addr.storage, &d->addr.len);
 }
 
 int weir_datagram_open_opt(const char *address, weir_datagram **ret_datagram,
@@ -129,11 +106,10 @@ int weir_datagram_open_opt(const char *address, weir_datagram **ret_datagram,
 
     if (rc < 0)
         return rc;
-    if (loop_io(loop_self())->in_memory)
-        return weir_fail(-EOPNOTSUPP, "the simulated network has streams only");
     d = base_calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;
+    d->fd = -1;
     d->addr = addr;
     rc = open_socket(d, opts);
     if (rc < 0) {
@@ -147,11 +123,13 @@ int weir_datagram_open_opt(const char *address, weir_datagram **ret_datagram,
 
 void weir_datagram_close(weir_datagram *d)
 {
+    struct io_file file = { .fd = d ? d->fd : -1 };
+
     if (!d)
         return;
     unix_path_release(&d->addr, &d->path);
     if (d->fd >= 0)
-        close(d->fd);
+        loop_io(loop_self())->detach(loop_self(), &file, false);
     base_free(d->in);
     base_free(d->out);
     base_free(d);
@@ -202,8 +180,9 @@ int weir_datagram_connect(weir_datagram *d, const char *address)
         return rc;
     rc = addr_text_is_unix(weir_str_c(address)) ? addr_parse(weir_str_c(address), &addr)
                                                 : resolve_peer(d, address, &addr);
-    if (rc == 0 && connect(d->fd, addr_sockaddr(&addr), addr.len) < 0)
-        rc = -errno;
+    if (rc == 0)
+        rc = loop_io(loop_self())->datagram_connect(loop_self(), d->fd, addr_sockaddr(&addr),
+                                                    addr.len);
     if (rc < 0)
         return weir_wrap(rc, "connecting to %s", address);
     d->connected = true;
@@ -253,31 +232,36 @@ static int wait_for(const weir_datagram *d, short events, const char *what)
 
 /* ---- receiving ------------------------------------------------------------------------ */
 
-static void taken(weir_packet *packet, const struct msghdr *message, size_t len, struct addr *addr)
+static int recv_into(weir_datagram *d, weir_packet *packets, size_t count, struct mmsghdr *messages,
+                     struct iovec *vectors, struct addr *addrs)
 {
-    packet->len = len;
-    packet->truncated = message->msg_flags & MSG_TRUNC;
-    addr->len = message->msg_namelen;
-    to_public(addr, &packet->peer);
+    struct loop *loop = loop_self();
+    int n;
+
+    for (size_t i = 0; i < count; i++) {
+        vectors[i] = (struct iovec){ packets[i].data, packets[i].room };
+        messages[i].msg_hdr = (struct msghdr){ .msg_name = &addrs[i].storage,
+                                               .msg_namelen = sizeof(addrs[i].storage),
+                                               .msg_iov = &vectors[i],
+                                               .msg_iovlen = 1 };
+    }
+    n = loop_io(loop)->datagram_recv(loop, d->fd, messages, (unsigned)count);
+    for (int i = 0; i < n; i++) {
+        packets[i].len = messages[i].msg_len;
+        packets[i].truncated = messages[i].msg_hdr.msg_flags & MSG_TRUNC;
+        addrs[i].len = messages[i].msg_hdr.msg_namelen;
+        to_public(&addrs[i], &packets[i].peer);
+    }
+    return n;
 }
 
 static int recv_one(weir_datagram *d, weir_packet *packet)
 {
-    struct iovec vector = { packet->data, packet->room };
+    struct mmsghdr message;
+    struct iovec vector;
     struct addr addr = { 0 };
-    struct msghdr message = { .msg_name = &addr.storage,
-                              .msg_namelen = sizeof(addr.storage),
-                              .msg_iov = &vector,
-                              .msg_iovlen = 1 };
-    ssize_t n;
 
-    do
-        n = recvmsg(d->fd, &message, 0);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return -errno;
-    taken(packet, &message, (size_t)n, &addr);
-    return 1;
+    return recv_into(d, packet, 1, &message, &vector, &addr);
 }
 
 static struct batch *batch_of(struct batch **place)
@@ -290,23 +274,8 @@ static struct batch *batch_of(struct batch **place)
 static int recv_batch(weir_datagram *d, weir_packet *packets, size_t count)
 {
     struct batch *b = batch_of(&d->in);
-    int n;
 
-    if (!b)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        b->vectors[i] = (struct iovec){ packets[i].data, packets[i].room };
-        b->messages[i].msg_hdr = (struct msghdr){ .msg_name = &b->addrs[i].storage,
-                                                  .msg_namelen = sizeof(b->addrs[i].storage),
-                                                  .msg_iov = &b->vectors[i],
-                                                  .msg_iovlen = 1 };
-    }
-    do
-        n = recvmmsg(d->fd, b->messages, (unsigned)count, 0, NULL);
-    while (n < 0 && errno == EINTR);
-    for (int i = 0; i < n; i++)
-        taken(&packets[i], &b->messages[i].msg_hdr, b->messages[i].msg_len, &b->addrs[i]);
-    return n < 0 ? -errno : n;
+    return b ? recv_into(d, packets, count, b->messages, b->vectors, b->addrs) : -ENOMEM;
 }
 
 int weir_datagram_recv_many(weir_datagram *d, weir_packet *packets, size_t count)
@@ -342,45 +311,39 @@ int weir_datagram_recv(weir_datagram *d, weir_packet *packet)
 
 /* ---- sending -------------------------------------------------------------------------- */
 
-static void fill(struct msghdr *message, struct iovec *vector, struct addr *addr,
-                 const weir_packet *packet)
+static int send_from(weir_datagram *d, const weir_packet *packets, size_t count,
+                     struct mmsghdr *messages, struct iovec *vectors, struct addr *addrs)
 {
-    *addr = from_public(&packet->peer);
-    *vector = (struct iovec){ packet->data, packet->len };
-    *message = (struct msghdr){ .msg_iov = vector, .msg_iovlen = 1 };
-    if (addr->len > 0) {
-        message->msg_name = &addr->storage;
-        message->msg_namelen = addr->len;
+    struct loop *loop = loop_self();
+
+    for (size_t i = 0; i < count; i++) {
+        struct msghdr *message = &messages[i].msg_hdr;
+
+        addrs[i] = from_public(&packets[i].peer);
+        vectors[i] = (struct iovec){ packets[i].data, packets[i].len };
+        *message = (struct msghdr){ .msg_iov = &vectors[i], .msg_iovlen = 1 };
+        if (addrs[i].len > 0) {
+            message->msg_name = &addrs[i].storage;
+            message->msg_namelen = addrs[i].len;
+        }
     }
+    return loop_io(loop)->datagram_send(loop, d->fd, messages, (unsigned)count);
 }
 
 static int send_one(weir_datagram *d, const weir_packet *packet)
 {
-    struct msghdr message;
+    struct mmsghdr message;
     struct iovec vector;
     struct addr addr;
-    ssize_t n;
 
-    fill(&message, &vector, &addr, packet);
-    do
-        n = sendmsg(d->fd, &message, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : 1;
+    return send_from(d, packet, 1, &message, &vector, &addr);
 }
 
 static int send_batch(weir_datagram *d, const weir_packet *packets, size_t count)
 {
     struct batch *b = batch_of(&d->out);
-    int n;
 
-    if (!b)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++)
-        fill(&b->messages[i].msg_hdr, &b->vectors[i], &b->addrs[i], &packets[i]);
-    do
-        n = sendmmsg(d->fd, b->messages, (unsigned)count, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    return b ? send_from(d, packets, count, b->messages, b->vectors, b->addrs) : -ENOMEM;
 }
 
 /* The peer's queue is full. Of an unconnected unix socket nothing tells when it is not

@@ -97,6 +97,12 @@ struct io_listen_opts {
     uint32_t unix_mode; /* of a unix socket's file, less the umask; 0: as it comes */
 };
 
+struct io_datagram_opts {
+    bool reuse_port, broadcast;
+    uint32_t recv_buffer_bytes; /* 0: as much as is usual */
+    uint32_t unix_mode;         /* as for listening */
+};
+
 struct io_ops {
     const char *name;
     bool in_memory; /* addresses are its own: a unix socket's path is no file */
@@ -124,6 +130,16 @@ struct io_ops {
     /* A listening socket; or -errno. Loops attach the same one. */
     int (*listen)(struct loop *loop, const struct sockaddr *addr, socklen_t addr_len,
                   const struct io_listen_opts *opts);
+    /* Datagrams: a socket that is bound; or -errno. It is not attached: IO_POLL waits
+     * for it, and address and detach take a file that holds its number alone. */
+    int (*datagram_open)(struct loop *loop, const struct sockaddr *addr, socklen_t addr_len,
+                         const struct io_datagram_opts *opts);
+    int (*datagram_connect)(struct loop *loop, int fd, const struct sockaddr *addr,
+                            socklen_t addr_len);
+    /* How many of them were received or sent, at least one; or -errno, -EAGAIN when it
+     * takes a wait. As recvmmsg() and sendmmsg() fill in messages. */
+    int (*datagram_recv)(struct loop *loop, int fd, struct mmsghdr *messages, unsigned count);
+    int (*datagram_send)(struct loop *loop, int fd, struct mmsghdr *messages, unsigned count);
     /* Make a descriptor known to this loop; listening ones may be attached to
      * several loops. 0 or -errno. */
     int (*attach)(struct loop *loop, struct io_file *file, int fd, bool listening);

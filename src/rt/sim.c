@@ -98,6 +98,8 @@ struct sim *sim_new(const struct sim_opts *opts)
     list_init(&sim->conns);
     list_init(&sim->links);
     list_init(&sim->parts);
+    list_init(&sim->datagrams);
+    list_init(&sim->parcels);
     list_init(&sim->jobs);
     sim->trace_fd = -1;
     sim->calm_at_ns = WEIR_NEVER_NS;
@@ -126,6 +128,7 @@ void sim_free(struct sim *sim)
     if (!sim)
         return;
     sim_files_close(sim);
+    sim_parcels_free(sim);
     sim_heal(sim);
     sim_links_free(sim);
     sim_names_free(sim);

@@ -29,7 +29,7 @@
  * rate is asked for at each occasion. drawn is the largest that a seed draws; 0 is
  * for what a program must be made for. */
 #define SIM_FAULTS(X)                                                                          \
-    X(loss, 900, 100, "a segment is lost, and sent again 200 ms later")                        \
+    X(loss, 900, 100, "a segment is lost, and sent again 200 ms later; a datagram is lost")    \
     X(reset, 1000, 20, "a connection is reset while something is sent")                        \
     X(vanish, 1000, 5, "a connection is forgotten by the network: nothing tells its ends")     \
     X(partition, 1000, 10, "a send cuts its link for up to a second")                          \
@@ -50,7 +50,9 @@
     X(wall_jump, 1000, 5, "the wall clock jumps by up to an hour, either way")                 \
     X(suspend, 1000, 2, "the machine stands still for up to 30 s while it waits")              \
     X(cancel, 1000, 0, "the innermost scope of a task that waits is cancelled")                \
-    X(cancel_any, 1000, 0, "any scope around a task that waits is cancelled")
+    X(cancel_any, 1000, 0, "any scope around a task that waits is cancelled")                  \
+    X(duplicate, 1000, 100, "a datagram arrives twice")                                        \
+    X(reorder, 1000, 100, "a datagram takes up to 100 ms more, and others come before it")
 
 enum sim_fault {
 #define SIM_FAULT_ID_(name, largest, drawn, what) SIM_FAULT_##name,

@@ -6,7 +6,6 @@
  * seven times) -> SYN_ACK: the connecting end is open -> ACK: the other end may
  * be accepted. A cut link holds each step up, and a SYN for too long ends in
  * ETIMEDOUT. */
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #define SYN_ATTEMPTS 7
 #define STEP_AGAIN_NS (200 * SIM_MS)
 
+static void party_name(const struct sim_party *party, char text[static SIM_PARTY_NAME_BYTES]);
 static void handshake(struct sim *sim, struct sim_event *event);
 static void tell(struct sim *sim, struct sim_event *event);
 
@@ -41,7 +41,7 @@ struct sim_conn *sim_conn_new(struct sim *sim, int family)
         return NULL;
     conn->sim = sim;
     conn->net = sim->usual;
-    conn->number = ++sim->conn_count;
+    conn->party = (struct sim_party){ .number = ++sim->party_count, .name = party_name };
     sim_event_init(&conn->hand, handshake);
     sim_event_init(&conn->tell, tell);
     for (uint8_t side = 0; side < 2; side++) {
@@ -82,11 +82,7 @@ static void next_step(struct sim_conn *conn, enum sim_stage stage)
 
 static void set_local_addr(struct sim *sim, struct sockaddr_storage *addr)
 {
-    if (addr->ss_family == AF_INET)
-        ((struct sockaddr_in *)addr)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    else if (addr->ss_family == AF_INET6)
-        ((struct sockaddr_in6 *)addr)->sin6_addr = in6addr_loopback;
-    sim_own_addr(loop_current, addr);
+    sim_addr_local(addr);
     sim_choose_port(sim, addr);
 }
 
@@ -115,32 +111,23 @@ int sim_end_connect(struct sim_end *end, const struct sockaddr *addr, socklen_t 
 
 /* ---- what it goes over -------------------------------------------------- */
 
-static int print_addr(const struct sockaddr_storage *addr, char *text, size_t size)
+void sim_conn_name(const struct sim_conn *conn, char text[static SIM_PARTY_NAME_BYTES])
 {
-    char host[INET6_ADDRSTRLEN] = "";
+    char to[SIM_PARTY_NAME_BYTES], from[SIM_PARTY_NAME_BYTES];
 
-    if (addr->ss_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)addr)->sin_addr, host, sizeof(host));
-    else if (addr->ss_family == AF_INET6)
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)addr)->sin6_addr, host, sizeof(host));
-    else
-        return snprintf(text, size, "unix");
-    return snprintf(text, size, addr->ss_family == AF_INET ? "%s:%u" : "[%s]:%u", host,
-                    sim_port(addr));
+    sim_addr_print(&conn->end[0].addr, from, sizeof(from));
+    sim_addr_print(&conn->end[1].addr, to, sizeof(to));
+    snprintf(text, SIM_PARTY_NAME_BYTES, "%.45s -> %.45s", from, to);
 }
 
-void sim_conn_name(const struct sim_conn *conn, char text[static SIM_CONN_NAME_BYTES])
+static void party_name(const struct sim_party *party, char text[static SIM_PARTY_NAME_BYTES])
 {
-    char to[SIM_CONN_NAME_BYTES], from[SIM_CONN_NAME_BYTES];
-
-    print_addr(&conn->end[0].addr, from, sizeof(from));
-    print_addr(&conn->end[1].addr, to, sizeof(to));
-    snprintf(text, SIM_CONN_NAME_BYTES, "%.45s -> %.45s", from, to);
+    sim_conn_name(container_of(party, struct sim_conn, party), text);
 }
 
 static void note_conn(struct sim_conn *conn, const char *what)
 {
-    char name[SIM_CONN_NAME_BYTES];
+    char name[SIM_PARTY_NAME_BYTES];
 
     if (conn->sim->opts.show < 2)
         return;
@@ -158,7 +145,7 @@ bool sim_conn_cut(const struct sim_conn *conn, uint8_t side)
 
 int64_t sim_conn_delay_ns(struct sim_conn *conn)
 {
-    return sim_link_delay_ns(conn->sim, conn->net, conn);
+    return sim_link_delay_ns(conn->sim, conn->net, &conn->party);
 }
 
 /* ---- the steps ---------------------------------------------------------- */
@@ -184,7 +171,7 @@ static void syn_arrives(struct sim_conn *conn)
     struct sim *sim = conn->sim;
     struct sim_listener *listener = sim_listener_at(sim, &conn->end[1].addr);
 
-    if (!listener || sim_fault(sim, SIM_FAULT_refuse, conn)) {
+    if (!listener || sim_fault(sim, SIM_FAULT_refuse, &conn->party)) {
         next_step(conn, SIM_REFUSED);
     } else if (listener->waiting >= listener->backlog) {
         syn_again(conn);

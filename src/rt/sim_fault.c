@@ -1,7 +1,7 @@
 /* What fails in a simulation, and when.
  *
  * Each kind of fault has a source of chance of its own, and in it each connection
- * has one, asked once at each occasion: so when one kind is turned off, or a single
+ * (and each socket for datagrams) has one, asked once at each occasion: so when one kind is turned off, or a single
  * fault is left out, the others still come up where they did, as long as the program
  * does the same there. That is what lets a failing run be made smaller.
  *
@@ -21,10 +21,10 @@ static bool is_picked(const struct sim_opts *opts, uint32_t number)
     return opts->range_count == 0;
 }
 
-/* The number that decides, at the nth occasion of a connection, or of all else. */
-static uint64_t occasion(struct sim *sim, enum sim_fault kind, struct sim_conn *about)
+/* The number that decides, at the nth occasion of a party, or of all else. */
+static uint64_t occasion(struct sim *sim, enum sim_fault kind, struct sim_party *about)
 {
-    uint64_t state = sim->chance_of_conns[kind];
+    uint64_t state = sim->chance_of_parties[kind];
 
     if (!about)
         return sim_random(&sim->chance[kind]);
@@ -32,11 +32,11 @@ static uint64_t occasion(struct sim *sim, enum sim_fault kind, struct sim_conn *
     return sim_random(&state);
 }
 
-bool sim_fault(struct sim *sim, enum sim_fault kind, struct sim_conn *about)
+bool sim_fault(struct sim *sim, enum sim_fault kind, struct sim_party *about)
 {
     uint64_t drawn;
     uint32_t rate = sim->opts.fault[kind];
-    char name[SIM_CONN_NAME_BYTES] = "";
+    char name[SIM_PARTY_NAME_BYTES] = "";
 
     if (rate == 0 || sim->calm || sim->quiet > 0)
         return false;
@@ -51,7 +51,7 @@ bool sim_fault(struct sim *sim, enum sim_fault kind, struct sim_conn *about)
     sim->drawn = drawn;
     if (sim->opts.show > 0) {
         if (about)
-            sim_conn_name(about, name);
+            about->name(about, name);
         sim_note(sim, 1, "fault %u, %s: %s%s%s", sim->faults, sim_fault_name(kind),
                  sim_fault_text(kind), *name ? ": " : "", name);
     }
@@ -71,7 +71,29 @@ uint32_t sim_faults(const struct sim *sim)
 void sim_faults_seed(struct sim *sim, uint64_t *seed)
 {
     for (int i = 0; i < SIM_FAULT_KINDS; i++)
-        sim->chance[i] = sim->chance_of_conns[i] = sim_random(seed);
+        sim->chance[i] = sim->chance_of_parties[i] = sim_random(seed);
+}
+
+/* ---- the network ---------------------------------------------------------- */
+
+static void cut_for_a_while(struct sim *sim, struct sim_link *link, uint8_t sides)
+{
+    int64_t ms = 1 + (int64_t)sim_fault_draw(sim, 1000);
+
+    if (sim_event_armed(&link->heal))
+        return;
+    link->cut |= sides;
+    sim_event_arm(sim, &link->heal, sim->now_ns + ms * SIM_MS);
+}
+
+void sim_fault_cuts(struct sim *sim, struct sim_link *link, struct sim_party *about)
+{
+    if (sim_fault(sim, SIM_FAULT_partition, about))
+        cut_for_a_while(sim, link, SIM_CUT_BOTH);
+    if (sim_fault(sim, SIM_FAULT_one_way, about))
+        cut_for_a_while(sim, link, (uint8_t)(1u << sim_fault_draw(sim, 2)));
+    if (sim_fault(sim, SIM_FAULT_split, about))
+        sim_part_by_chance(sim);
 }
 
 /* ---- files -------------------------------------------------------------- */

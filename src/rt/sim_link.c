@@ -31,14 +31,19 @@ struct sim_link *sim_link_new(struct sim *sim, uint16_t port)
     return link;
 }
 
-struct sim_link *sim_link_of(struct sim *sim, uint16_t port)
+struct sim_link *sim_link_find(struct sim *sim, uint16_t port)
 {
-    struct sim_link *link = NULL;
-
     list_each(n, &sim->links)
         if (container_of(n, struct sim_link, link)->port == port)
             return container_of(n, struct sim_link, link);
-    if (sim->link_count < SIM_LINKS_MAX)
+    return NULL;
+}
+
+struct sim_link *sim_link_of(struct sim *sim, uint16_t port)
+{
+    struct sim_link *link = sim_link_find(sim, port);
+
+    if (!link && sim->link_count < SIM_LINKS_MAX)
         link = sim_link_new(sim, port);
     return link ? link : sim->usual;
 }
@@ -55,13 +60,32 @@ void sim_links_free(struct sim *sim)
     }
 }
 
-int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link, struct sim_conn *about)
+int64_t sim_link_leave_ns(struct sim *sim, struct sim_link *link, uint8_t side, uint64_t bytes)
+{
+    int64_t *busy_ns = &link->busy_until_ns[side];
+
+    if (link->bytes_ms == 0)
+        return sim->now_ns;
+    if (*busy_ns < sim->now_ns)
+        *busy_ns = sim->now_ns;
+    *busy_ns += (int64_t)bytes * SIM_MS / link->bytes_ms;
+    return *busy_ns;
+}
+
+int64_t sim_link_way_ns(struct sim *sim, const struct sim_link *link)
 {
     int64_t delay_ns = link->latency_ns;
 
     /* In steps of a microsecond, so that arrivals rarely meet. */
     if (link->jitter_ns)
         delay_ns += (int64_t)sim_below(sim, (uint64_t)link->jitter_ns / 1000 + 1) * 1000;
+    return delay_ns;
+}
+
+int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link, struct sim_party *about)
+{
+    int64_t delay_ns = sim_link_way_ns(sim, link);
+
     for (int i = 0; i < RESENDS_MAX && sim_fault(sim, SIM_FAULT_loss, about); i++)
         delay_ns += RESEND_NS << i;
     return delay_ns;

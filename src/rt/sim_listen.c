@@ -1,5 +1,4 @@
 /* Listening sockets of the simulated network, and who is found at an address. */
-#include <netinet/in.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -7,60 +6,11 @@
 
 #define PORT_FIRST 32768
 
-static uint16_t *port_of(struct sockaddr_storage *addr)
-{
-    if (addr->ss_family == AF_INET)
-        return &((struct sockaddr_in *)addr)->sin_port;
-    if (addr->ss_family == AF_INET6)
-        return &((struct sockaddr_in6 *)addr)->sin6_port;
-    return NULL;
-}
-
-uint16_t sim_port(const struct sockaddr_storage *addr)
-{
-    const uint16_t *port = port_of((struct sockaddr_storage *)addr);
-
-    return port ? ntohs(*port) : 0;
-}
-
-static bool is_any(const struct sockaddr_storage *addr)
-{
-    if (addr->ss_family == AF_INET)
-        return ((const struct sockaddr_in *)addr)->sin_addr.s_addr == INADDR_ANY;
-    return addr->ss_family == AF_INET6 &&
-           IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)addr)->sin6_addr);
-}
-
-static bool same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
-{
-    if (a->ss_family != b->ss_family)
-        return false;
-    if (a->ss_family == AF_INET)
-        return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
-               ((const struct sockaddr_in *)b)->sin_addr.s_addr;
-    if (a->ss_family == AF_INET6)
-        return IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)a)->sin6_addr,
-                                  &((const struct sockaddr_in6 *)b)->sin6_addr);
-    return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-/* Does what is sent to addr come to somebody who listens at own? Who listens at
- * every IPv6 address listens at the IPv4 ones, too. */
-static bool reaches(const struct sockaddr_storage *own, const struct sockaddr_storage *addr)
-{
-    if (sim_port(own) != sim_port(addr))
-        return false;
-    if (is_any(own))
-        return own->ss_family == addr->ss_family ||
-               (own->ss_family == AF_INET6 && addr->ss_family == AF_INET);
-    return same_host(own, addr);
-}
-
 static bool collides(const struct sim_listener *other, const struct sim_listener *own)
 {
     if (other->reuse_port && own->reuse_port)
         return false;
-    return reaches(&other->addr, &own->addr) || reaches(&own->addr, &other->addr);
+    return sim_addr_reaches(&other->addr, &own->addr) || sim_addr_reaches(&own->addr, &other->addr);
 }
 
 struct sim_listener *sim_listener_at(struct sim *sim, const struct sockaddr_storage *addr)
@@ -68,12 +18,12 @@ struct sim_listener *sim_listener_at(struct sim *sim, const struct sockaddr_stor
     uint64_t count = 0, chosen;
 
     list_each(n, &sim->listeners)
-        count += reaches(&container_of(n, struct sim_listener, link)->addr, addr);
+        count += sim_addr_reaches(&container_of(n, struct sim_listener, link)->addr, addr);
     chosen = sim_below(sim, count);
     list_each(n, &sim->listeners) {
         struct sim_listener *listener = container_of(n, struct sim_listener, link);
 
-        if (reaches(&listener->addr, addr) && chosen-- == 0)
+        if (sim_addr_reaches(&listener->addr, addr) && chosen-- == 0)
             return listener;
     }
     return NULL;
@@ -81,20 +31,19 @@ struct sim_listener *sim_listener_at(struct sim *sim, const struct sockaddr_stor
 
 void sim_choose_port(struct sim *sim, struct sockaddr_storage *addr)
 {
-    uint16_t *port = port_of(addr);
-    bool taken = true;
+    bool taken = addr->ss_family != AF_UNIX;
 
-    if (!port)
-        return;
     while (taken) {
         uint16_t next = sim->next_port++;
 
         if (sim->next_port == 0)
             sim->next_port = PORT_FIRST;
-        *port = htons(next);
+        sim_set_port(addr, next);
         taken = false;
         list_each(n, &sim->listeners)
             taken |= sim_port(&container_of(n, struct sim_listener, link)->addr) == next;
+        list_each(n, &sim->datagrams)
+            taken |= sim_port(&container_of(n, struct sim_datagrams, link)->addr) == next;
     }
 }
 

@@ -50,16 +50,9 @@ static void arm_arrival(struct sim_conn *conn, struct sim_pipe *pipe)
  * use the link leave one after the other. */
 static int64_t bytes_through_ns(struct sim_conn *conn, struct sim_pipe *pipe)
 {
-    struct sim_link *link = conn->net;
-    int64_t *busy_ns = &link->busy_until_ns[pipe->side], now_ns = conn->sim->now_ns;
     uint64_t before = pipe->count > 0 ? last_segment(pipe)->end : pipe->arrived;
 
-    if (link->bytes_ms == 0)
-        return now_ns;
-    if (*busy_ns < now_ns)
-        *busy_ns = now_ns;
-    *busy_ns += (int64_t)(pipe->sent - before) * SIM_MS / link->bytes_ms;
-    return *busy_ns;
+    return sim_link_leave_ns(conn->sim, conn->net, pipe->side, pipe->sent - before);
 }
 
 /* What is sent to who has forgotten the connection: lost, or, once somebody is
@@ -106,7 +99,7 @@ static void send_reset(struct sim_end *end)
 /* For the trace: what an end does, by who connected to whom. */
 static void note_bytes(struct sim_end *end, const char *does, size_t len)
 {
-    char name[SIM_CONN_NAME_BYTES];
+    char name[SIM_PARTY_NAME_BYTES];
 
     if (sim_conn_of(end)->sim->opts.show < 2)
         return;
@@ -117,7 +110,7 @@ static void note_bytes(struct sim_end *end, const char *does, size_t len)
 
 static void note_end(struct sim_end *end, const char *what)
 {
-    char name[SIM_CONN_NAME_BYTES];
+    char name[SIM_PARTY_NAME_BYTES];
 
     if (sim_conn_of(end)->sim->opts.show < 2)
         return;
@@ -260,7 +253,7 @@ static bool recv_bytes(struct loop *loop, struct sim_end *end, struct io_op *op)
     }
     if (len > BUF_ROOM - buf->to)
         len = BUF_ROOM - buf->to;
-    if (len > 1 && sim_fault(sim, SIM_FAULT_short_read, conn))
+    if (len > 1 && sim_fault(sim, SIM_FAULT_short_read, &conn->party))
         len = 1 + sim_fault_draw(sim, len);
     ring_take(pipe, sim->opts.buffer_bytes, buf->data + buf->to, len);
     buf->to += (uint32_t)len;
@@ -340,31 +333,16 @@ static size_t send_total(const struct io_op *op)
     return total;
 }
 
-static void cut_for_a_while(struct sim *sim, struct sim_link *link, uint8_t sides)
-{
-    int64_t ms = 1 + (int64_t)sim_fault_draw(sim, 1000);
-
-    if (sim_event_armed(&link->heal))
-        return;
-    link->cut |= sides;
-    sim_event_arm(sim, &link->heal, sim->now_ns + ms * SIM_MS);
-}
-
 /* The network's own mischief, at each send. */
 static void send_faults(struct sim_end *end)
 {
     struct sim_conn *conn = sim_conn_of(end);
     struct sim *sim = conn->sim;
 
-    if (sim_fault(sim, SIM_FAULT_partition, conn))
-        cut_for_a_while(sim, conn->net, SIM_CUT_BOTH);
-    if (sim_fault(sim, SIM_FAULT_one_way, conn))
-        cut_for_a_while(sim, conn->net, (uint8_t)(1u << sim_fault_draw(sim, 2)));
-    if (sim_fault(sim, SIM_FAULT_split, conn))
-        sim_part_by_chance(sim);
-    if (!conn->gone && sim_fault(sim, SIM_FAULT_vanish, conn))
+    sim_fault_cuts(sim, conn->net, &conn->party);
+    if (!conn->gone && sim_fault(sim, SIM_FAULT_vanish, &conn->party))
         sim_conn_vanish(conn);
-    if (sim_fault(sim, SIM_FAULT_reset, conn)) {
+    if (sim_fault(sim, SIM_FAULT_reset, &conn->party)) {
         send_reset(end);
         sim_end_break(end, ECONNRESET);
     }
@@ -384,7 +362,7 @@ static bool send_some(struct sim_end *end, struct io_op *op, size_t rest)
     struct sim *sim = sim_conn_of(end)->sim;
     struct sim_pipe *pipe = out_of(end);
     size_t room = sim->opts.buffer_bytes - (pipe->sent - pipe->acked), put;
-    bool pieces = rest > 1 && sim_fault(sim, SIM_FAULT_short_write, sim_conn_of(end));
+    bool pieces = rest > 1 && sim_fault(sim, SIM_FAULT_short_write, &sim_conn_of(end)->party);
 
     if (!pipe->bytes)
         pipe->bytes = base_malloc(sim->opts.buffer_bytes);

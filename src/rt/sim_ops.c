@@ -84,6 +84,8 @@ static void fd_close(struct sim *sim, struct sim_fd *fd)
 {
     if (fd->listening)
         sim_listener_close(sim, sim_listener_of(fd));
+    else if (fd->datagrams)
+        sim_datagram_close(sim, sim_datagrams_of(fd));
     else
         sim_end_close(sim_end_of(fd));
 }
@@ -196,6 +198,14 @@ static bool begin_op(struct loop *loop, struct sim_attach *attach, struct io_op 
     return try_op(loop, attach->fd, op);
 }
 
+static bool begin_poll(struct sim_loop *own, struct io_op *op)
+{
+    struct sim_fd *fd = sim_fd_find(own->sim, op->poll.fd);
+
+    return fd && fd->datagrams ? sim_datagram_poll(sim_datagrams_of(fd), op)
+                               : sim_poll_submit(own, op);
+}
+
 static bool sim_submit(struct loop *loop, struct io_op *op)
 {
     struct sim_attach *attach;
@@ -204,7 +214,7 @@ static bool sim_submit(struct loop *loop, struct io_op *op)
     op->cancelled = false;
     op->pending = false;
     if (op->kind == IO_POLL)
-        return sim_poll_submit(own_of(loop), op);
+        return begin_poll(own_of(loop), op);
     attach = attach_of(loop, op->file);
     slot = slot_of(op);
     if (op->kind == IO_SEND)
@@ -398,7 +408,7 @@ static int sim_attach(struct loop *loop, struct io_file *file, int number, bool 
     struct sim_fd *fd = sim_fd_find(own_of(loop)->sim, number);
     struct sim_attach *attach;
 
-    if (!fd || fd->listening != listening)
+    if (!fd || fd->listening != listening || fd->datagrams)
         return -EBADF;
     list_each(n, &fd->attaches)
         if (!listening || container_of(n, struct sim_attach, link)->loop == loop)
@@ -465,6 +475,11 @@ static int sim_address(struct loop *loop, struct io_file *file, bool remote,
         *ret_len = sim_listener_of(fd)->addr_len;
         return 0;
     }
+    if (fd->datagrams) {
+        *ret_addr = remote ? sim_datagrams_of(fd)->peer : sim_datagrams_of(fd)->addr;
+        *ret_len = remote ? sim_datagrams_of(fd)->peer_len : sim_datagrams_of(fd)->addr_len;
+        return remote && ret_addr->ss_family == AF_UNSPEC ? -ENOTCONN : 0;
+    }
     end = sim_end_of(fd);
     if (remote && end->state != SIM_END_OPEN)
         return -ENOTCONN;
@@ -498,6 +513,10 @@ const struct io_ops sim_ops = {
     .submit = sim_submit,
     .cancel = sim_cancel,
     .socket = sim_socket,
+    .datagram_open = sim_datagram_open,
+    .datagram_connect = sim_datagram_connect,
+    .datagram_recv = sim_datagram_recv,
+    .datagram_send = sim_datagram_send,
     .listen = sim_open_listener,
     .attach = sim_attach,
     .detach = sim_detach,

@@ -26,11 +26,20 @@ struct sim_event {
     void (*run)(struct sim *sim, struct sim_event *event);
 };
 
+#define SIM_PARTY_NAME_BYTES 96
+
+/* What chance asks after by itself: a connection, or a socket for datagrams. */
+struct sim_party {
+    uint64_t number;                     /* in the order of their making */
+    uint32_t occasions[SIM_FAULT_KINDS]; /* on which it could fail, so far */
+    void (*name)(const struct sim_party *party, char text[static SIM_PARTY_NAME_BYTES]);
+};
+
 /* ---- descriptors -------------------------------------------------------- */
 
 struct sim_fd {
     int fd;
-    bool listening;
+    bool listening, datagrams;
     struct node attaches; /* a listening one may have several */
 };
 
@@ -134,11 +143,27 @@ struct sim_conn {
     bool gone;                /* the network has forgotten it: nothing arrives */
     bool told;                /* ... and answers what is sent with a reset */
     struct sim_event tell;
-    uint64_t number;          /* in the order of their making */
-    uint32_t occasions[SIM_FAULT_KINDS]; /* on which it could fail, so far */
+    struct sim_party party;
 };
 
-#define SIM_CONN_NAME_BYTES 96
+/* ---- datagrams ---------------------------------------------------------- */
+
+struct sim_datagrams {
+    struct sim_fd base;
+    struct node link;    /* in sim->datagrams */
+    struct sim_loop *own;
+    struct sim_party party;
+    struct sockaddr_storage addr, peer; /* peer: of no family when there is none */
+    socklen_t addr_len, peer_len;
+    bool reuse_port, chosen; /* chosen: its port is the network's choice */
+    int error;           /* reported once */
+    struct node queue;   /* of what has arrived */
+    size_t queued_bytes, room_bytes;
+    uint32_t queued;
+    int64_t full_until_ns; /* what it last sent over has no room until then */
+    struct sim_event room;
+    struct node polls;   /* operations that wait for it */
+};
 
 /* ---- the whole ---------------------------------------------------------- */
 
@@ -166,8 +191,8 @@ struct sim {
     struct sim_event calm_down;
     uint64_t random;       /* for the network's delays and choices */
     uint64_t random_order; /* for whose turn it is */
-    uint64_t chance[SIM_FAULT_KINDS], chance_of_conns[SIM_FAULT_KINDS];
-    uint64_t conn_count;   /* that were ever made */
+    uint64_t chance[SIM_FAULT_KINDS], chance_of_parties[SIM_FAULT_KINDS];
+    uint64_t party_count;  /* that were ever made */
     uint64_t drawn;        /* for the details of the fault that came up last */
     uint32_t faults;       /* that have come up */
     uint32_t *faults_copy; /* the same, for who outlives a crash; or NULL */
@@ -179,6 +204,8 @@ struct sim {
     struct sim_fd **files;
     uint32_t file_room, file_count;
     struct node listeners, conns, links, parts;
+    struct node datagrams, parcels; /* sockets; what is under way to them */
+    size_t parcel_bytes;
     uint32_t link_count;
     struct sim_link *usual; /* for what has no port, and when there are too many */
     uint16_t next_port;
@@ -219,9 +246,10 @@ __attribute__((format(printf, 3, 4))) void sim_note(struct sim *sim, uint32_t sh
                                                     ...);
 
 /* sim_fault.c */
-/* Does a fault of this kind happen here? The connection that it concerns, or NULL,
- * is for the trace. */
-bool sim_fault(struct sim *sim, enum sim_fault kind, struct sim_conn *about);
+/* Does a fault of this kind happen here? about is whom it concerns, or NULL. */
+bool sim_fault(struct sim *sim, enum sim_fault kind, struct sim_party *about);
+/* The network's own mischief at each send: links are cut, and hosts parted. */
+void sim_fault_cuts(struct sim *sim, struct sim_link *link, struct sim_party *about);
 /* From 0 to bound - 1: how the fault that has just happened is in detail. */
 uint64_t sim_fault_draw(struct sim *sim, uint64_t bound);
 void sim_faults_seed(struct sim *sim, uint64_t *seed);
@@ -259,6 +287,11 @@ static inline struct sim_end *sim_end_of(struct sim_fd *fd)
     return container_of(fd, struct sim_end, base);
 }
 
+static inline struct sim_datagrams *sim_datagrams_of(struct sim_fd *fd)
+{
+    return container_of(fd, struct sim_datagrams, base);
+}
+
 static inline struct sim_listener *sim_listener_of(struct sim_fd *fd)
 {
     return container_of(fd, struct sim_listener, base);
@@ -274,6 +307,14 @@ struct sim_listener *sim_listener_at(struct sim *sim, const struct sockaddr_stor
 /* A connection is complete. */
 void sim_listener_queue(struct sim *sim, struct sim_listener *listener, struct sim_end *end);
 uint16_t sim_port(const struct sockaddr_storage *addr);
+void sim_set_port(struct sockaddr_storage *addr, uint16_t port);
+bool sim_addr_is_any(const struct sockaddr_storage *addr);
+/* Does what is sent to addr come to somebody at own? */
+bool sim_addr_reaches(const struct sockaddr_storage *own, const struct sockaddr_storage *addr);
+/* The loopback address of its family, or the host's. */
+void sim_addr_local(struct sockaddr_storage *addr);
+/* "10.0.0.1:7000" */
+void sim_addr_print(const struct sockaddr_storage *addr, char *text, size_t size);
 /* A port that nobody listens at. */
 void sim_choose_port(struct sim *sim, struct sockaddr_storage *addr);
 
@@ -294,7 +335,7 @@ void sim_conn_free(struct sim_conn *conn);
 /* Free it when both its ends are closed. */
 void sim_conn_let_go(struct sim_conn *conn);
 /* "10.0.0.1:32768 -> 10.0.0.2:7000" */
-void sim_conn_name(const struct sim_conn *conn, char text[static SIM_CONN_NAME_BYTES]);
+void sim_conn_name(const struct sim_conn *conn, char text[static SIM_PARTY_NAME_BYTES]);
 /* Is what this side sends held up? */
 bool sim_conn_cut(const struct sim_conn *conn, uint8_t side);
 /* What was held up goes on. */
@@ -313,11 +354,30 @@ void sim_end_break(struct sim_end *end, int error);
 /* sim_link.c */
 struct sim_link *sim_link_of(struct sim *sim, uint16_t port);
 struct sim_link *sim_link_new(struct sim *sim, uint16_t port);
+/* The same, but NULL when nothing has made it. */
+struct sim_link *sim_link_find(struct sim *sim, uint16_t port);
 void sim_links_free(struct sim *sim);
-/* How long the next thing sent over it takes; about may be NULL. */
-int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link, struct sim_conn *about);
+/* How long the next thing sent over it takes, if it is not lost. */
+int64_t sim_link_way_ns(struct sim *sim, const struct sim_link *link);
+/* ... and with it being sent again until it arrives; about may be NULL. */
+int64_t sim_link_delay_ns(struct sim *sim, const struct sim_link *link, struct sim_party *about);
+/* So many bytes leave over it, in this direction, behind those before: when the last
+ * of them has. */
+int64_t sim_link_leave_ns(struct sim *sim, struct sim_link *link, uint8_t side, uint64_t bytes);
 /* sim_conn.c: a link is whole again. */
 void sim_link_resume(struct sim *sim, struct sim_link *link);
+
+/* sim_datagram.c: what struct io_ops asks for, and */
+int sim_datagram_open(struct loop *loop, const struct sockaddr *addr, socklen_t addr_len,
+                      const struct io_datagram_opts *opts);
+int sim_datagram_connect(struct loop *loop, int fd, const struct sockaddr *addr,
+                         socklen_t addr_len);
+int sim_datagram_recv(struct loop *loop, int fd, struct mmsghdr *messages, unsigned count);
+int sim_datagram_send(struct loop *loop, int fd, struct mmsghdr *messages, unsigned count);
+bool sim_datagram_poll(struct sim_datagrams *socket, struct io_op *op);
+void sim_datagram_close(struct sim *sim, struct sim_datagrams *socket);
+/* What is under way is lost. */
+void sim_parcels_free(struct sim *sim);
 
 /* sim_block.c */
 void sim_begin_jobs(struct sim *sim, struct sim_event *event);

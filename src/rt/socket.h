@@ -24,6 +24,13 @@ void socket_reset(struct loop *loop, struct io_file *file);
 int socket_shutdown(struct loop *loop, struct io_file *file, int how);
 int socket_address(struct loop *loop, struct io_file *file, bool remote,
                    struct sockaddr_storage *ret_addr, socklen_t *ret_len);
+/* socket_datagram.c */
+int socket_datagram_open(struct loop *loop, const struct sockaddr *addr, socklen_t addr_len,
+                         const struct io_datagram_opts *opts);
+int socket_datagram_connect(struct loop *loop, int fd, const struct sockaddr *addr,
+                            socklen_t addr_len);
+int socket_datagram_recv(struct loop *loop, int fd, struct mmsghdr *messages, unsigned count);
+int socket_datagram_send(struct loop *loop, int fd, struct mmsghdr *messages, unsigned count);
 int64_t socket_now_ns(struct loop *loop);
 
 #endif

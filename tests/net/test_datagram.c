@@ -1,11 +1,10 @@
-/* Datagrams: there and back, cut and said to be, in batches, and given up. */
-#include "support/in_task.h"
+/* Datagrams, of the kernel and of the simulated network: there and back, cut and said to be, in batches, and given up. */
+#include "support/both.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/datagram.h>
-#include <weir/sim.h>
 
 #include "support/sweep.h"
 
@@ -36,7 +35,7 @@ static void exchange(const char *one_at, const char *other_at)
     weir_datagram_close(other);
 }
 
-TASK_TEST(there_and_back)
+BOTH_TEST(there_and_back, opts.latency_ms = 3)
 {
     const char *path = weir_format("unix:/tmp/weir-test-dgram-%d", (int)getpid()).ptr;
     struct stat st;
@@ -48,7 +47,7 @@ TASK_TEST(there_and_back)
     return 0;
 }
 
-TASK_TEST(what_is_too_long_is_cut_and_said_to_be)
+BOTH_TEST(what_is_too_long_is_cut_and_said_to_be)
 {
     weir_datagram *d = open_at("127.0.0.1:0");
     weir_address self = weir_datagram_address(d);
@@ -71,7 +70,7 @@ TASK_TEST(what_is_too_long_is_cut_and_said_to_be)
 
 #define MANY 100
 
-TASK_TEST(many_at_once)
+BOTH_TEST(many_at_once)
 {
     weir_datagram *d = open_at("127.0.0.1:0");
     weir_packet out[MANY] = { 0 }, in[MANY] = { 0 };
@@ -104,7 +103,7 @@ TASK_TEST(many_at_once)
     return 0;
 }
 
-TASK_TEST(a_connected_socket_has_one_peer_and_hears_of_its_absence)
+BOTH_TEST(a_connected_socket_has_one_peer_and_hears_of_its_absence)
 {
     weir_datagram *d = open_at("127.0.0.1:0"), *peer = open_at("127.0.0.1:0");
     weir_datagram *stranger = open_at("127.0.0.1:0");
@@ -139,7 +138,7 @@ static int receive_one(void *arg)
     return weir_datagram_recv(arg, &p);
 }
 
-TASK_TEST(a_wait_is_given_up_by_deadline_cancel_and_stop)
+BOTH_TEST(a_wait_is_given_up_by_deadline_cancel_and_stop)
 {
     weir_datagram *d = open_at("127.0.0.1:0");
     weir_address self = weir_datagram_address(d);
@@ -203,13 +202,21 @@ static int scenario(void *arg)
     return 0;
 }
 
+static int simulated(weir_fn *fn, void *arg, const weir_run_opts *how)
+{
+    (void)arg;
+    (void)how;
+    return SIMULATED(fn, opts.latency_ms = 1);
+}
+
 static void a_cancel_at_every_wait(void **state)
 {
     (void)state;
     assert_true(sweep_waits(scenario, NULL) >= 1);
+    assert_true(sweep_waits_by(simulated, scenario, NULL) >= 1);
 }
 
-TASK_TEST(a_full_unix_queue_is_waited_for)
+BOTH_TEST(a_full_unix_queue_is_waited_for)
 {
     const char *path = weir_format("unix:@weir-test-dgram-%d", (int)getpid()).ptr;
     weir_datagram *to = open_at(path), *from = open_at(weir_format("%s-from", path).ptr);
@@ -232,7 +239,7 @@ TASK_TEST(a_full_unix_queue_is_waited_for)
     return 0;
 }
 
-TASK_TEST(what_can_not_be_opened_says_so)
+BOTH_TEST(what_can_not_be_opened_says_so)
 {
     weir_datagram *d = open_at("127.0.0.1:0"), *second;
     weir_address at = weir_datagram_address(d);
@@ -250,25 +257,6 @@ TASK_TEST(what_can_not_be_opened_says_so)
     return 0;
 }
 
-static int in_simulation(void *arg)
-{
-    weir_datagram *d;
-
-    (void)arg;
-    CHECK_INT(weir_datagram_open("127.0.0.1:0", &d), -EOPNOTSUPP);
-    weir_recover();
-    return 0;
-}
-
-static void a_simulation_has_none(void **state)
-{
-    weir_sim *sim = weir_sim_new(.seed = 1);
-
-    (void)state;
-    assert_int_equal(weir_sim_run(sim, in_simulation, NULL), 0);
-    weir_sim_free(sim);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -280,7 +268,6 @@ int main(void)
         cmocka_unit_test(a_cancel_at_every_wait),
         cmocka_unit_test(a_full_unix_queue_is_waited_for),
         cmocka_unit_test(what_can_not_be_opened_says_so),
-        cmocka_unit_test(a_simulation_has_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,7 +101,8 @@ typedef struct weir_go_opts {
     bool hold;             /* keep it for weir_result() after its end */
     bool spread;           /* it may run on another loop: see weir_go_opt() */
     uint32_t place;        /* set by weir_go_on(): 1 and up, the loop it runs on */
-    weir_semaphore *needs; /* wait for a unit, without a stack, before it starts */
+    weir_semaphore *needs; /* wait for a unit, without a stack, before it starts; it is
+                              given back at the child's end */
     void (*drop)(void *arg); /* in a race: called with the child's argument when it has
                                 succeeded, but another had won */
 } weir_go_opts;

@@ -107,7 +107,8 @@ int weir_semaphore_new_opt(weir_semaphore **ret_semaphore, const weir_semaphore_
 WEIR_API void weir_semaphore_free(weir_semaphore *semaphore);
 
 /* Take a unit; waits while there is none. A task that was started with
- * .needs = semaphore has one already, and is given that.
+ * .needs = semaphore has one already, and is given that: from then on it is the
+ * task's to give back.
  *
  * Checkpoint: always.
  * Returns:    0, or
@@ -129,10 +130,11 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_acquire(weir_semaphore *semaphor
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_try_acquire(weir_semaphore *semaphore);
 
-/* Give a unit back.
+/* Give a unit back. A child that was started with .needs does not: its unit goes
+ * back at its end, unless the child has fetched it by weir_acquire().
  *
  * Checkpoint: never.
- * Returns:    nothing.
+ * Returns:    nothing; giving back a unit that nobody has taken is wrong use.
  * Ownership:  the unit is the semaphore's again.
  * Thread:     a task, or a loop.
  * Since:      0.1 */

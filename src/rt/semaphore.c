@@ -85,6 +85,20 @@ static bool take_free(weir_semaphore *semaphore)
     return false;
 }
 
+/* One that nobody has taken stays out: the bound must hold. */
+static bool add_free(weir_semaphore *semaphore)
+{
+    unsigned free = atomic_load(&semaphore->free);
+
+    while (free < semaphore->units)
+        if (atomic_compare_exchange_weak(&semaphore->free, &free, free + 1))
+            return true;
+    rt_wrong_use("weir_release(): all %u units of \"%s\" are free already: each is given back "
+                 "once, and that of .needs by the child's end",
+                 semaphore->units, semaphore->name ? semaphore->name : "a semaphore");
+    return false;
+}
+
 /* Give the unit to the first of the queue. */
 static void queue_serve(struct semaphore_queue *queue)
 {
@@ -171,7 +185,8 @@ void weir_release(weir_semaphore *semaphore)
         queue_serve(queue);
         return;
     }
-    atomic_fetch_add(&semaphore->free, 1);
+    if (!add_free(semaphore))
+        return;
     if (atomic_load(&semaphore->waiting) > 0)
         tell_waiting(semaphore);
 }

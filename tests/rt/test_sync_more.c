@@ -723,6 +723,30 @@ static int free_a_barrier(void *arg)
     return 0;
 }
 
+static int give_back(void *arg)
+{
+    weir_release(arg);
+    return 0;
+}
+
+/* Its unit goes back at the child's end, too. */
+static int give_back_what_the_child_needed(void *arg)
+{
+    weir_semaphore *semaphore;
+
+    (void)arg;
+    CHECK_INT(weir_semaphore_new(&semaphore, .units = 2, .name = "disk"), 0);
+    WEIR_SCOPE(s) {
+        weir_go(s, give_back, semaphore, .needs = semaphore);
+        CHECK_INT(weir_join(s), 0);
+    }
+    CHECK_INT(weir_try_acquire(semaphore), 0);
+    CHECK_INT(weir_try_acquire(semaphore), 0);
+    CHECK_INT(weir_try_acquire(semaphore), -EAGAIN);
+    weir_semaphore_free(semaphore);
+    return 0;
+}
+
 static void mistakes_are_named(void **state)
 {
     (void)state;
@@ -734,6 +758,7 @@ static void mistakes_are_named(void **state)
     expect_wrong_use(free_a_latch, "a latch was freed while a task waits");
     expect_wrong_use(count_too_far, "counted down below 0");
     expect_wrong_use(free_a_barrier, "a barrier was freed while a task waits");
+    expect_wrong_use(give_back_what_the_child_needed, "all 2 units of \"disk\" are free already");
 }
 
 int main(void)

@@ -16,6 +16,7 @@
 #include <weir/fd.h>
 #include <weir/file.h>
 #include <weir/guard.h>
+#include <weir/inspect.h>
 #include <weir/jobs.h>
 #include <weir/json.h>
 #include <weir/log.h>

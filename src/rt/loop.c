@@ -397,6 +397,8 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
         rc = -ENOMEM;
         goto fail;
     }
+    if (record_loops_events() > 0) /* without memory it goes unrecorded */
+        loop->recorder = recorder_new(record_loops_events());
     loop->app->flags = SCOPE_APP;
     loop->app->name = "application";
     loop->app->site = "the runtime";

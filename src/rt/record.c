@@ -10,6 +10,18 @@
 #include "base/alloc.h"
 #include "base/budget.h"
 
+static atomic_uint loops_events;
+
+void record_loops(uint32_t events)
+{
+    atomic_store(&loops_events, events);
+}
+
+uint32_t record_loops_events(void)
+{
+    return atomic_load(&loops_events);
+}
+
 static size_t recorder_bytes(uint64_t events)
 {
     return sizeof(struct recorder) + events * sizeof(struct record_event);

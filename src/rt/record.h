@@ -16,6 +16,7 @@
 #include "base/ticks.h"
 
 #define RECORD_EVENTS 4096 /* kept for a loop, by default; a power of two */
+#define RECORD_EVENTS_MAX (UINT32_C(1) << 24)
 
 enum record_kind {
     RECORD_NONE,
@@ -45,6 +46,11 @@ struct recorder {
     uint64_t mask;
     struct record_event events[];
 };
+
+/* Loops of runtimes that start from now on have a recorder of so many events; 0: none. */
+void record_loops(uint32_t events);
+/* What record_loops() said last. */
+uint32_t record_loops_events(void);
 
 /* NULL without memory or budget. events: a power of two. */
 struct recorder *recorder_new(uint32_t events);

@@ -1,0 +1,70 @@
+/* Looking into a running program.
+ *
+ * weir_main() and the weir program turn all of this on by themselves; a program
+ * around weir_run() asks for it:
+ *
+ *     rc = weir_inspect_open();
+ *     rc = weir_run(program, NULL);
+ *     weir_inspect_close();
+ *
+ * It watches for loops that are held up, tasks that wait for each other, tasks that
+ * nobody is left to wake, and queues that stay full, and logs each once, with the place
+ * in the source; it reports a crash with what every loop was doing; and it answers
+ * `weir ps`, `weir top` and `weir trace` at a unix socket that only the process's own
+ * user (and root) may connect to. See docs/guide-inspect.md. */
+#ifndef WEIR_INSPECT_H
+#define WEIR_INSPECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/export.h>
+
+WEIR_BEGIN
+
+/* For an option whose 0 means its default: it is not to be done at all. */
+#define WEIR_OFF UINT32_MAX
+
+typedef struct weir_inspect_opts {
+    size_t size;              /* set by the macro */
+    uint32_t blocked_ms;      /* a loop that has not turned for so long, not counting time
+                                 that the machine gave to others, is reported; unset: 100;
+                                 WEIR_OFF: none is */
+    uint32_t recorder_events; /* the last events that each loop keeps, a power of two;
+                                 unset: 4,096 */
+    bool no_recorder;         /* none are kept */
+    bool no_handlers;         /* no signal handler is installed: crashes, SIGQUIT and the
+                                 stacks of loops that are held up are not reported */
+    bool no_socket;           /* nobody can ask from outside */
+    const char *socket;       /* its path; unset: PID.sock in $XDG_RUNTIME_DIR/weir, or
+                                 in /tmp/weir-UID where there is no such variable */
+} weir_inspect_opts;
+
+#define weir_inspect_open(...) \
+    weir_inspect_open_opt(&(weir_inspect_opts){ .size = sizeof(weir_inspect_opts), __VA_ARGS__ })
+
+/* Begin to watch.
+ *
+ * Checkpoint: never.
+ * Returns:    0, or
+ *   -EINVAL      an option is out of its range, or it is open already
+ *   -ENOMEM      no memory
+ *   -errno       a thread, or the socket, could not be made: the chain says which
+ * Ownership:  takes nothing.
+ * Thread:     one that runs no loop, before weir_run().
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_inspect_open_opt(const weir_inspect_opts *opts);
+
+/* End it. Does nothing when it is not open.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  takes nothing.
+ * Thread:     the one that opened it, after weir_run().
+ * Since:      0.1 */
+WEIR_API void weir_inspect_close(void);
+
+WEIR_END
+
+#endif

@@ -1,0 +1,69 @@
+/* Opening and closing what looks into the program; see weir/inspect.h.
+ *
+ * The parts do not know each other: each is opened in the order of the table and closed in
+ * the opposite one, and one that can't be opened closes those before it. */
+#include <errno.h>
+
+#include <weir/error.h>
+
+#include "ops/ask.h"
+#include "ops/parts.h"
+#include "rt/loop.h"
+
+static const struct part {
+    int (*open)(const weir_inspect_opts *opts);
+    void (*close)(void);
+} parts[] = {
+    { checks_open, checks_close },
+};
+
+#define PARTS (sizeof(parts) / sizeof(parts[0]))
+
+static bool is_open;
+
+static void close_parts(size_t count)
+{
+    while (count > 0)
+        parts[--count].close();
+    ask_done();
+    record_loops(0);
+}
+
+static int check_opts(const weir_inspect_opts *opts)
+{
+    if (is_open)
+        return weir_fail(-EINVAL, "weir_inspect_open(): it is open already");
+    if (opts->recorder_events & (opts->recorder_events - 1) ||
+        opts->recorder_events > RECORD_EVENTS_MAX)
+        return weir_fail(-EINVAL, "recorder_events is %u: it must be a power of two, at most %u",
+                         opts->recorder_events, RECORD_EVENTS_MAX);
+    return 0;
+}
+
+int weir_inspect_open_opt(const weir_inspect_opts *opts)
+{
+    weir_inspect_opts own = *opts;
+    int rc = check_opts(&own);
+
+    if (rc < 0)
+        return rc;
+    if (own.recorder_events == 0)
+        own.recorder_events = RECORD_EVENTS;
+    if (!own.no_recorder)
+        record_loops(own.recorder_events);
+    for (size_t i = 0; i < PARTS && rc == 0; i++) {
+        rc = parts[i].open(&own);
+        if (rc < 0)
+            close_parts(i);
+    }
+    is_open = rc == 0;
+    return rc;
+}
+
+void weir_inspect_close(void)
+{
+    if (!is_open)
+        return;
+    close_parts(PARTS);
+    is_open = false;
+}

@@ -1,0 +1,11 @@
+/* What weir_inspect_open() opens, each with a file of its own. */
+#ifndef OPS_PARTS_H
+#define OPS_PARTS_H
+
+#include <weir/inspect.h>
+
+/* checks.c: what is looked for once a second, on a thread of its own. */
+int checks_open(const weir_inspect_opts *opts);
+void checks_close(void);
+
+#endif

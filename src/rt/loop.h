@@ -332,6 +332,8 @@ struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *s
 void task_ran(struct fiber *fiber, int rc); /* its function has returned */
 /* A task that has not started, and never will, ends with this code. */
 void task_end_queued(struct task *task, int rc);
+/* Is this the success of a child that comes too late, and that it is to dispose of? */
+bool task_drops(const struct task *task, int rc);
 /* It has a unit of this semaphore, as if it had been started with .needs. 0 or -ENOMEM. */
 int task_give_unit(struct task *task, weir_semaphore *semaphore);
 struct task *task_find(weir_task handle);

@@ -17,7 +17,8 @@
  * OFFERED -> HOME | TAKEN; HOME -> TAKEN when it is sent. It never comes back.
  *
  * The proxy's: QUEUED -> (its turn, and the job is taken) -> AWAY -> ENDED. AWAY
- * takes no stack. The end may come before the proxy's turn does; it is kept then.
+ * takes no stack. The end may come before the proxy's turn does; it is kept then. It
+ * needs a stack only to call .drop; without one it is AWAY for a while longer.
  *
  * Invariants: a job is in its home's slab, and freed by it; when it was taken, not
  * before its end has come back, nor while a control message is under way: one that
@@ -25,6 +26,7 @@
 #include "rt/spread.h"
 
 #define SPREAD_OFFERS_MAX 256
+#define SPREAD_AGAIN_NS 10000000 /* until a stack is asked for once more */
 
 enum spread_state { SPREAD_HOME, SPREAD_OFFERED, SPREAD_TAKEN };
 enum { ASKED_STOP = 1, ASKED_CANCEL = 2 };
@@ -46,6 +48,7 @@ struct spread_job {
     bool background;
     uint8_t state;           /* under the home's lock */
 
+    struct timer again;      /* its end waits for a stack */
     bool ended;              /* the home knows of its end */
     uint32_t posted;         /* control messages, by the home */
 
@@ -75,6 +78,7 @@ struct spread {
 atomic_uint spread_offers; /* of all loops: is it worth to look? */
 
 static void spread_look(struct message *message);
+static void spread_again(struct timer *timer);
 static void spread_ended(struct message *message);
 static void spread_released(struct message *message);
 
@@ -321,17 +325,16 @@ static int spread_send(struct spread_job *job, struct loop *to)
 /* ---- the proxy ------------------------------------------------------------------- */
 
 /* The end has come back: it becomes the proxy's. */
-static int spread_result(struct fiber *self, struct spread_job *job)
+static int spread_result(struct spread_job *job, struct chain **ret_chain)
 {
     struct loop *home = job->home;
 
-    self->chain = job->chain;
-    self->arg = job->arg;
+    *ret_chain = job->chain;
     job->chain = NULL;
     if (job->rc == -ETIMEDOUT) {
         /* The deadline is the parent's: let it pass here first. */
         home->now_ns = home->ops->now_ns(home);
-        WEIR_IGNORE(scope_check(self->scope), "only what it notes counts");
+        WEIR_IGNORE(scope_check(job->task->scope), "only what it notes counts");
     }
     return job->rc;
 }
@@ -376,8 +379,10 @@ static int spread_turn(void *arg)
     struct fiber *self = loop_current->current;
     int rc;
 
-    if (job->ended)
-        return spread_result(self, job);
+    if (job->ended) {
+        self->arg = job->arg;
+        return spread_result(job, &self->chain);
+    }
     if (!spread_claim(job))
         return SPREAD_AWAY;
     rc = scope_check(self->scope);
@@ -419,6 +424,7 @@ int spread_prepare(struct task *task, struct loop *target)
     list_init(&job->link);
     job->control.run = spread_controlled;
     job->released.run = spread_released;
+    timer_init(&job->again, spread_again);
     job->home = home;
     job->to = target;
     job->task = task;
@@ -468,16 +474,21 @@ bool spread_left(struct task *task)
     return true;
 }
 
-bool spread_waits(struct task *task, int *ret_rc)
+bool spread_waits(struct task *task, int *ret_rc, struct chain **ret_chain)
 {
     struct spread_job *job = task->extra->spread;
 
     if (!job)
         return false;
-    if (job->ended)
-        *ret_rc = job->rc;
-    else if (!spread_claim(job))
+    if (!job->ended) {
+        if (!spread_claim(job))
+            task->state = TASK_AWAY;
+    } else if (task_drops(task, job->rc)) {
         task->state = TASK_AWAY;
+        timer_set(job->home, &job->again, job->home->now_ns + SPREAD_AGAIN_NS);
+    } else {
+        *ret_rc = spread_result(job, ret_chain);
+    }
     return task->state == TASK_AWAY;
 }
 
@@ -489,15 +500,24 @@ static void spread_free(struct spread_job *job)
     slab_free(&job->home->spread->jobs, job);
 }
 
+static void spread_come_back(struct spread_job *job)
+{
+    spread_queue(job->task, job);
+    ready_push(job->home, job->task);
+}
+
+static void spread_again(struct timer *timer)
+{
+    spread_come_back(container_of(timer, struct spread_job, again));
+}
+
 static void spread_ended(struct message *message)
 {
     struct spread_job *job = container_of(message, struct spread_job, message);
 
     job->ended = true;
-    if (job->task->state == TASK_AWAY) {
-        spread_queue(job->task, job);
-        ready_push(job->home, job->task);
-    }
+    if (job->task->state == TASK_AWAY)
+        spread_come_back(job);
 }
 
 static void spread_released(struct message *message)

@@ -17,8 +17,9 @@ int spread_place(struct task *task);
 /* Its function has returned SPREAD_AWAY: is it away? The fiber is free then. */
 bool spread_left(struct task *task);
 /* No fiber could be had for it. True when it runs elsewhere, whose end will be its
- * own; false when it is to end now: with *ret_rc, which may be set to its result. */
-bool spread_waits(struct task *task, int *ret_rc);
+ * own, or when its end needs one; false when it is to end now: with *ret_rc, which may
+ * be set to its result, and *ret_chain. */
+bool spread_waits(struct task *task, int *ret_rc, struct chain **ret_chain);
 /* The task ends: the job goes with it. */
 void spread_forget(struct task *task);
 /* Its scope was cancelled, or stopped. */

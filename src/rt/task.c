@@ -89,9 +89,11 @@ static void task_end(struct task *task, int rc, struct chain *chain)
 
 void task_end_queued(struct task *task, int rc)
 {
-    if (unlikely(task->flags & TASK_SPREAD) && spread_waits(task, &rc))
+    struct chain *chain = NULL;
+
+    if (unlikely(task->flags & TASK_SPREAD) && spread_waits(task, &rc, &chain))
         return;
-    task_end(task, rc, NULL);
+    task_end(task, rc, chain);
 }
 
 /* What a task left undone is undone, and said. */
@@ -110,15 +112,18 @@ static void task_tidy(struct fiber *fiber, struct scope *scope)
     }
 }
 
+bool task_drops(const struct task *task, int rc)
+{
+    return rc >= 0 && task->extra->drop && task->scope->flags & SCOPE_WON;
+}
+
 /* A success that comes after another child has won: what it got is disposed of,
  * while the task is one still, so that this may wait in a shield. */
 static int task_drop_late(struct fiber *fiber, int rc)
 {
-    void (*drop)(void *arg) = fiber->task->extra->drop;
-
-    if (rc < 0 || !drop || !(fiber->task->scope->flags & SCOPE_WON))
+    if (!task_drops(fiber->task, rc))
         return rc;
-    drop(fiber->arg);
+    fiber->task->extra->drop(fiber->arg);
     task_tidy(fiber, fiber->task->scope);
     return -ECANCELED;
 }

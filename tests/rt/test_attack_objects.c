@@ -168,12 +168,99 @@ LOOPS_TEST(a_child_elsewhere_is_given_the_unit_it_needs)
     return 0;
 }
 
+/* ---- races ------------------------------------------------------------------------- */
+
+#define STACKS_TAKEN 200
+
+static struct late {
+    atomic_bool won, go_on;
+    atomic_int dropped;
+    uint64_t budget;
+} late;
+
+static int win(void *arg)
+{
+    (void)arg;
+    atomic_store(&late.won, true);
+    return 1;
+}
+
+/* It was cancelled, and succeeds all the same. */
+static int succeed_late(void *arg)
+{
+    (void)arg;
+    WEIR_SCOPE(s, .shield = true, .grace_ms = 60000)
+        while (!atomic_load(&late.go_on))
+            CHECK_INT(weir_sleep_ms(1), 0);
+    return 2;
+}
+
+static void drop_late(void *arg)
+{
+    (void)arg;
+    WEIR_SCOPE(s, .shield = true)
+        CHECK_INT(weir_yield(), 0);
+    atomic_fetch_add(&late.dropped, 1);
+}
+
+static int sleep_a_while(void *arg)
+{
+    (void)arg;
+    return weir_sleep_ms(50);
+}
+
+/* Leaves no stack for the late one, for a while. */
+static int take_all_stacks(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&late.won))
+        CHECK_INT(weir_sleep_ms(1), 0);
+    settle();
+    late.budget = budget_limit();
+    budget_set(budget_used());
+    WEIR_SCOPE(s) {
+        for (int i = 0; i < STACKS_TAKEN; i++)
+            weir_go(s, sleep_a_while, NULL, .optional = true);
+        settle();
+        CHECK(weir_failures(s) > 0);
+        atomic_store(&late.go_on, true);
+        CHECK_INT(weir_sleep_ms(20), 0);
+        CHECK_INT(weir_join(s), 0);
+    }
+    budget_set(late.budget);
+    return 0;
+}
+
+LOOPS_TEST(a_late_success_from_elsewhere_is_dropped_without_a_stack_as_well)
+{
+    weir_task task;
+    int got;
+
+    (void)arg;
+    late = (struct late){ 0 };
+    WEIR_SCOPE(around) {
+        weir_go(around, take_all_stacks, NULL);
+        WEIR_SCOPE(s, .race = true) {
+            task = weir_go_on(s, 1, succeed_late, NULL, .drop = drop_late, .hold = true);
+            CHECK_INT(weir_sleep_ms(1), 0);
+            weir_go(s, win, NULL);
+            CHECK_INT(weir_join(s), 1);
+            CHECK_INT(weir_result(task, &got), 0);
+            CHECK_INT(got, -ECANCELED);
+        }
+        CHECK_INT(atomic_load(&late.dropped), 1);
+        CHECK_INT(weir_join(around), 0);
+    }
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(room_that_comes_back_while_both_ends_wait),
         cmocka_unit_test(a_oneshot_channel_passes_one_item_whoever_reserves),
         cmocka_unit_test(a_child_elsewhere_is_given_the_unit_it_needs),
+        cmocka_unit_test(a_late_success_from_elsewhere_is_dropped_without_a_stack_as_well),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

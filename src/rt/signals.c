@@ -7,10 +7,15 @@
  * A handler may be running, on any thread, while its signal is given back. So the
  * takers are a few places that live as long as the process, and keep their
  * eventfds for the next who comes; a handler that is late marks a place that no one
- * has, or one whose owner finds a bit that is not in its set, and drops it.
+ * has, or one whose owner finds a bit that is not in its set, and drops it. A child
+ * that was forked and runs no other program yet shares the eventfd and not the set:
+ * what it is sent wakes the parent, which finds nothing.
+ *
+ * The signals that end the program have a place of their own: a second of them must
+ * end it in the handler.
  *
  * This is process-wide, as handlers are. */
-#include <weir/signals.h>
+#include "rt/signals.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -31,13 +36,15 @@ struct weir_signals {
     int event; /* -1: not made yet; never closed */
     uint64_t set;
     _Atomic uint64_t came;
+    void (*again)(int number); /* the last place's */
+    atomic_bool seen;
     struct sigaction before[SIGNALS_MAX + 1];
 };
 
 static struct {
     pthread_mutex_t lock;
     bool made;
-    weir_signals places[PLACES];
+    weir_signals places[PLACES + 1]; /* the last is for the end of the program */
     _Atomic(weir_signals *) taker[SIGNALS_MAX + 1];
 } signals = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -54,6 +61,8 @@ static void on_signal(int number)
 
     if (!self)
         return;
+    if (self->again && atomic_exchange(&self->seen, true))
+        self->again(number);
     atomic_fetch_or(&self->came, bit_of(number));
     if (write(self->event, &one, sizeof(one)) < 0)
         errno = 0; /* it is full, and so readable */
@@ -62,7 +71,7 @@ static void on_signal(int number)
 
 /* ---- taking and giving back ----------------------------------------------------- */
 
-static int may_take(int number)
+static int may_take(const weir_signals *self, int number)
 {
     struct sigaction now;
 
@@ -79,30 +88,32 @@ static int may_take(int number)
     }
     if (number < 1 || number > SIGNALS_MAX || sigaction(number, NULL, &now) < 0)
         return weir_fail(-EINVAL, "there is no signal %d", number);
+    if (self->again)
+        return 0;
     if ((now.sa_flags & SA_SIGINFO) || (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN))
         return weir_fail(-EBUSY, "signal %d has a handler already", number);
     return 0;
 }
 
-/* NULL: there is none, and the chain says why. */
-static weir_signals *find_place(int *ret_code)
+/* With the lock held: the first free place of those from first up to end, in
+ * *ret_place. */
+static int find_place(int first, int end, weir_signals **ret_place)
 {
-    for (int i = 0; i < PLACES; i++) {
+    for (int i = first; i < end; i++) {
         weir_signals *self = &signals.places[i];
 
         if (self->taken)
             continue;
         if (self->event < 0) {
             self->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-            if (self->event < 0) {
-                *ret_code = weir_fail(-errno, "waiting for signals");
-                return NULL;
-            }
+            if (self->event < 0)
+                return weir_fail(-errno, "waiting for signals");
         }
-        return self;
+        *ret_place = self;
+        return 0;
     }
-    *ret_code = weir_fail(WEIR_EFULL, "signals are taken by %d already", PLACES);
-    return NULL;
+    return end > PLACES ? weir_fail(-EBUSY, "the program's end is waited for already")
+                        : weir_fail(WEIR_EFULL, "signals are taken by %d already", PLACES);
 }
 
 static void give_back(weir_signals *self)
@@ -125,13 +136,14 @@ static int take(weir_signals *self, const int *numbers, size_t count)
     sigemptyset(&tell.sa_mask);
     self->taken = true;
     atomic_store(&self->waiting, false);
+    atomic_store(&self->seen, false);
     atomic_store(&self->came, 0);
     for (size_t i = 0; i < count && rc == 0; i++) {
         int number = numbers[i];
 
         if (number >= 1 && number <= SIGNALS_MAX && (self->set & bit_of(number)))
             continue; /* named twice */
-        rc = may_take(number);
+        rc = may_take(self, number);
         if (rc < 0)
             break;
         atomic_store(&signals.taker[number], self);
@@ -147,23 +159,37 @@ static int take(weir_signals *self, const int *numbers, size_t count)
     return rc;
 }
 
-int weir_signals_take(weir_signals **ret_signals, const int *numbers, size_t count)
+static int take_place(int first, int end, weir_signals **ret_signals, const int *numbers,
+                      size_t count, void (*again)(int number))
 {
-    weir_signals *self;
-    int rc = 0;
+    weir_signals *self = NULL;
+    int rc;
 
     pthread_mutex_lock(&signals.lock);
     if (!signals.made)
-        for (int i = 0; i < PLACES; i++)
+        for (int i = 0; i <= PLACES; i++)
             signals.places[i].event = -1;
     signals.made = true;
-    self = find_place(&rc);
-    if (self)
+    rc = find_place(first, end, &self);
+    if (rc == 0) {
+        self->again = again;
         rc = take(self, numbers, count);
+    }
     pthread_mutex_unlock(&signals.lock);
     if (rc == 0)
         *ret_signals = self;
     return rc;
+}
+
+int weir_signals_take(weir_signals **ret_signals, const int *numbers, size_t count)
+{
+    return take_place(0, PLACES, ret_signals, numbers, count, NULL);
+}
+
+int signals_take_last(weir_signals **ret_signals, const int *numbers, size_t count,
+                      void (*again)(int number))
+{
+    return take_place(PLACES, PLACES + 1, ret_signals, numbers, count, again);
 }
 
 void weir_signals_close(weir_signals *self)

@@ -2,14 +2,15 @@
 #ifndef WEB_SIGNALS_H
 #define WEB_SIGNALS_H
 
-/* Install the handlers, and ignore SIGPIPE. Once at a time, before the runtime
- * runs. 0 or -errno. */
+/* Take the signals, from handlers too, and ignore SIGPIPE. Once at a time, before the
+ * runtime runs. 0 or a code. */
 int signals_open(void);
 
 /* Put back what was there before. */
 void signals_close(void);
 
-/* Wait for the first signal: its number, or a negative code. A second signal ends
+/* Wait for the first signal: its number, 0 when the task is asked to drain, or a
+ * negative code. A second signal ends
  * the process at once, with 128 + its number. One task; always a checkpoint. */
 int signals_wait(void);
 

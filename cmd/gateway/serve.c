@@ -27,6 +27,22 @@ bool serve_read_loops(void *to, const char *value)
     return true;
 }
 
+bool serve_read_backend(void *to, const char *value)
+{
+    static const char *const names[] = { "auto", "epoll", "io_uring" };
+    static const weir_backend backends[] = { WEIR_BACKEND_AUTO, WEIR_BACKEND_EPOLL,
+                                             WEIR_BACKEND_IO_URING };
+    struct serve_settings *settings = to;
+
+    for (size_t i = 0; i < 3; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            settings->backend = backends[i];
+            return true;
+        }
+    }
+    return false;
+}
+
 bool serve_read_grace(void *to, const char *value)
 {
     struct serve_settings *settings = to;
@@ -121,9 +137,9 @@ int serve_gateway(struct serve *serve)
     if (rc == 0)
         rc = weir_serve(app, .program = serve->program, .listen = { serve->config->listen.ptr },
                         .admin = serve->config->admin.ptr, .loops = settings->loops,
-                        .grace_ms = settings->grace_ms, .log_level = settings->log_level,
-                        .log_form = settings->log_form, .start = start, .start_arg = serve,
-                        .end = end, .end_arg = serve);
+                        .backend = settings->backend, .grace_ms = settings->grace_ms,
+                        .log_level = settings->log_level, .log_form = settings->log_form,
+                        .start = start, .start_arg = serve, .end = end, .end_arg = serve);
     gateway_free(serve->gateway);
     weir_app_free(app);
     return rc;

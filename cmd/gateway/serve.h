@@ -9,6 +9,7 @@
 
 struct serve_settings {
     uint32_t loops, grace_ms;
+    weir_backend backend;
     weir_log_level log_level;
     weir_log_form log_form;
 };
@@ -19,6 +20,8 @@ extern const struct cli_flag serve_flags[];
 #define SERVE_FLAGS                                                                         \
     { "--loops", "N", serve_read_loops, "a number from 1 to 256",                           \
       "threads that serve (one a core that may be used)" },                                 \
+    { "--backend", "NAME", serve_read_backend, "auto, epoll or io_uring",                   \
+      "auto, epoll or io_uring (auto: what WEIR_BACKEND names, else epoll)" },              \
     { "--grace", "TIME", serve_read_grace, "a time as in 10s, 500ms or 2m, at most 24h",    \
       "time for requests in progress at the end (10s)" },                                   \
     { "--log-level", "LEVEL", serve_read_level, "error, warn, info or debug",               \
@@ -27,6 +30,7 @@ extern const struct cli_flag serve_flags[];
       "auto, text or json (auto: text on a terminal)" }
 
 bool serve_read_loops(void *to, const char *value);
+bool serve_read_backend(void *to, const char *value);
 bool serve_read_grace(void *to, const char *value);
 bool serve_read_level(void *to, const char *value);
 bool serve_read_form(void *to, const char *value);

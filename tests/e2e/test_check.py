@@ -115,6 +115,8 @@ class Commands(unittest.TestCase):
                 (("gateway", "a", "b"), "one FILE is taken, not `a` and `b`"),
                 (("gateway", "--lops", "2", "a"), "did you mean `--loops`?"),
                 (("gateway", "--loops", "0", "a"), "--loops `0`: it must be a number from 1"),
+                (("gateway", "--backend", "kqueue", "a"),
+                 "--backend `kqueue`: it must be auto, epoll or io_uring"),
                 (("gateway", "--loops"), "--loops needs a value"),
                 (("gateway", "--grace=never", "a"), "it must be a time as in 10s"),
                 (("gateway", "--log-level", "loud", "a"), "error, warn, info or debug"),

@@ -125,7 +125,7 @@ static bool read_help(struct command *c, const char *value)
 
 static const struct flag flags[] = {
     { "--listen", "ADDRESS", read_listen,
-      "an address as in 127.0.0.1:8000, [::1]:8000, localhost:8000 or :8000, at most 16 times",
+      "an address as in 127.0.0.1:8000, [::1]:8000, :8000 or unix:/run/app.sock, at most 16 times",
       "serve at this address; may be repeated (127.0.0.1:8000)" },
     { "--admin", "ADDRESS", read_admin, "an address as in 127.0.0.1:8001",
       "serve /healthz, /readyz and /metrics at this address" },

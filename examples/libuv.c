@@ -115,7 +115,7 @@ int main(int argc, char **argv)
         rc = weir_embed_end();
     if (rc < 0) {
         weir_error_print(text, sizeof(text));
-        fprintf(stderr, "libuv: %s: %s\n", weir_error_text(rc), text);
+        fprintf(stderr, "libuv: %s\n", *text ? text : weir_error_text(rc));
     }
     return rc < 0;
 }

@@ -188,7 +188,7 @@ int main(int argc, char **argv)
         char story[1024];
 
         weir_error_print(story, sizeof(story));
-        fprintf(stderr, "pipeline: %s: %s\n", story, weir_error_text(rc));
+        fprintf(stderr, "pipeline: %s\n", *story ? story : weir_error_text(rc));
     }
     fclose(log);
     return rc < 0;

@@ -1,0 +1,43 @@
+"""Each program that goes wrong on purpose is told about it, with file and line.
+
+    test_pitfalls.py FOLDER [unittest arguments]"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+FOLDER = sys.argv.pop(1)
+SOURCES = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "pitfalls")
+LIMIT_S = 60
+
+
+def run(name, *arguments):
+    """The program's exit code, and what it logged: one dictionary a line."""
+    done = subprocess.run([os.path.join(FOLDER, name), *arguments], capture_output=True,
+                          text=True, timeout=LIMIT_S)
+    return done.returncode, [json.loads(line) for line in done.stderr.splitlines() if line]
+
+
+def line_of(name, mark):
+    """Where the source of a program has this text, as "examples/pitfalls/NAME.c:12"."""
+    with open(os.path.join(SOURCES, name + ".c")) as source:
+        for number, line in enumerate(source, 1):
+            if mark in line:
+                return f"examples/pitfalls/{name}.c:{number}"
+    raise AssertionError(f"{name}.c has no {mark!r}")
+
+
+def said(lines, pattern):
+    """The one line whose message matches."""
+    found = [line for line in lines if re.search(pattern, line["message"])]
+    if len(found) != 1:
+        raise AssertionError(f"{len(found)} lines match {pattern!r}:\n" +
+                             "\n".join(json.dumps(line) for line in lines))
+    return found[0]
+
+
+if __name__ == "__main__":
+    unittest.main()

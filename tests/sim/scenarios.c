@@ -963,6 +963,11 @@ const struct scenario scenarios[] = {
     { "shared_channel", shared_channel, 2 },
     SCENARIO(readers_and_writer),
     SCENARIO(condition_and_latch),
+    SCENARIO(datagrams),
+    SCENARIO(datagrams_of_both_families),
+    SCENARIO(datagrams_refused),
+    SCENARIO(datagrams_of_a_peer),
+    SCENARIO(datagrams_wrong),
 };
 
 const int scenario_count = sizeof(scenarios) / sizeof(*scenarios);

@@ -18,6 +18,13 @@ struct scenario {
 extern const struct scenario scenarios[];
 extern const int scenario_count;
 
+/* scenarios_datagram.c */
+int datagrams(void *arg);
+int datagrams_of_both_families(void *arg);
+int datagrams_refused(void *arg);
+int datagrams_of_a_peer(void *arg);
+int datagrams_wrong(void *arg);
+
 __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
 /* What was said since the last call; valid until the next say(). */
 const char *said(void);

@@ -22,9 +22,10 @@
  * happen in another order on another day (which ready task runs next, which loop
  * turns first, how long bytes take, what fails) is drawn from the seed: the same
  * options give the same run. With .faults, things fail as they do in the world:
- * segments are lost (and sent again), connections reset, refused or forgotten by the
- * network, links cut and hosts parted, reads and writes are short or interrupted,
- * descriptors run out, disks fail and fill up, clocks jump, the machine stands still.
+ * segments are lost (and sent again), datagrams lost, doubled and reordered,
+ * connections reset, refused or forgotten by the network, links cut and hosts parted,
+ * reads and writes are short or interrupted, descriptors run out, disks fail and fill
+ * up, clocks jump, the machine stands still.
  *
  * weir_sim_seeds() runs a program under many seeds, and makes the first failure
  * smaller: down to the few faults that it takes.
@@ -189,7 +190,8 @@ int weir_sim_seeds_opt(weir_fn *fn, void *arg, const weir_sim_seeds_opts *opts);
 
 /* ---- the network -------------------------------------------------------- */
 
-/* Set how long bytes take to and from a port that is listened on.
+/* Set how long bytes take to and from a port that is listened on, or at which datagrams
+ * are received.
  *
  * Checkpoint: never.
  * Returns:    nothing.
@@ -200,7 +202,7 @@ WEIR_API WEIR_NONNULL(1)
 void weir_sim_link(weir_sim *sim, uint16_t port, uint32_t latency_ms, uint32_t jitter_ms);
 
 /* Cut the link to a port, or make it whole again. What is under way waits; nothing
- * is lost, as streams send again.
+ * is lost, as streams send again: but for datagrams, which are.
  *
  * Checkpoint: never.
  * Returns:    nothing.
@@ -242,7 +244,7 @@ typedef struct weir_sim_part_opts {
                       &(weir_sim_part_opts){ .size = sizeof(weir_sim_part_opts), __VA_ARGS__ })
 
 /* Part two sets of hosts: nothing that one sends arrives at the other. It waits, as
- * streams send again.
+ * streams send again; datagrams are lost.
  *
  * Checkpoint: never.
  * Returns:    0, or

@@ -181,8 +181,8 @@ int weir_datagram_connect(weir_datagram *d, const char *address)
     rc = addr_text_is_unix(weir_str_c(address)) ? addr_parse(weir_str_c(address), &addr)
                                                 : resolve_peer(d, address, &addr);
     if (rc == 0)
-        rc = loop_io(loop_self())->datagram_connect(loop_self(), d->fd, addr_sockaddr(&addr),
-                                                    addr.len);
+        rc = loop_io(loop_self())
+                 ->datagram_connect(loop_self(), d->fd, addr_sockaddr(&addr), addr.len);
     if (rc < 0)
         return weir_wrap(rc, "connecting to %s", address);
     d->connected = true;

@@ -273,8 +273,7 @@ static bool same_addr(const struct sockaddr_storage *a, const struct sockaddr_st
     return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-int sim_datagram_connect(struct loop *loop, int fd, const struct sockaddr *addr,
-                         socklen_t addr_len)
+int sim_datagram_connect(struct loop *loop, int fd, const struct sockaddr *addr, socklen_t addr_len)
 {
     struct sim_datagrams *d = socket_of(loop, fd);
     struct sockaddr_storage to;

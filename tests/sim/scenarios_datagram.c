@@ -143,8 +143,7 @@ int datagrams_wrong(void *arg)
 
     (void)arg;
     say_result("bind", weir_datagram_open(weir_address_text(&self).ptr, &second));
-    say_result("too large",
-               weir_datagram_send(d, weir_str_from(large, sizeof(large)), &self));
+    say_result("too large", weir_datagram_send(d, weir_str_from(large, sizeof(large)), &self));
     say_result("the largest", weir_datagram_send(d, weir_str_from(large, 65507), &self));
     say_result("one more", weir_datagram_send(d, weir_str_from(large, 65508), &self));
     say_sent(d, "to nobody", NULL);

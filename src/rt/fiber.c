@@ -29,7 +29,7 @@ struct fiber *fiber_current(void)
 }
 
 /* In a simulation any ready task may be next: bring one to the front. */
-static void ready_shuffle(struct loop *loop, struct ready *ready)
+static __attribute__((noinline, cold)) void ready_shuffle(struct loop *loop, struct ready *ready)
 {
     struct node **place = &ready->first, *chosen;
     uint64_t count = 1;
@@ -78,10 +78,10 @@ __attribute__((always_inline)) static inline void ready_look_ahead(struct ready 
     ready->far = ready->far->next;
 }
 
-/* The next ready task; NULL when there is none or the batch is used up. */
-__attribute__((always_inline)) static inline struct task *ready_pop(struct loop *loop)
+/* The next ready task of the queue; NULL when there is none or the batch is used up. */
+__attribute__((always_inline)) static inline struct task *ready_pop(struct loop *loop,
+                                                                    struct ready *ready)
 {
-    struct ready *ready = &loop->ready;
     struct node *n = ready->first;
 
     if (n == NULL || loop->batch_left <= 0)
@@ -179,10 +179,10 @@ __attribute__((always_inline)) static inline void fiber_loop(struct fiber *fiber
             arena_reset(&fiber->own);
         if (unlikely(++loop->stacks.releases % STACK_SAMPLE_EVERY == 0))
             stack_sample(&loop->stacks, fiber->stack_low, FIBER_KEEP_BYTES);
-        next = ready_pop(loop);
+        next = ready_pop(loop, &loop->ready);
         while (next && next->state == TASK_QUEUED && task_is_late(next, &code)) {
             end_unstarted(loop, next, code);
-            next = ready_pop(loop);
+            next = ready_pop(loop, &loop->ready);
         }
         if (next && next->state == TASK_QUEUED) {
             fiber_bind(loop, fiber, next);
@@ -289,13 +289,14 @@ static struct fiber *fiber_start(struct loop *loop, struct task *task)
     return fiber;
 }
 
-/* Pick the next task and return the fiber to jump to; NULL: to the loop. */
-static inline struct fiber *next_fiber(struct loop *loop)
+/* Pick the next task of the queue and return the fiber to jump to; NULL: to the loop. */
+__attribute__((always_inline)) static inline struct fiber *next_fiber(struct loop *loop,
+                                                                      struct ready *ready)
 {
     struct fiber *to = NULL;
 
     while (to == NULL) {
-        struct task *next = ready_pop(loop);
+        struct task *next = ready_pop(loop, ready);
 
         if (!next)
             return NULL;
@@ -317,7 +318,7 @@ void fiber_yield_to_next(struct loop *loop)
 
     if (unlikely(from->canary))
         look_for_overflow(loop, from);
-    to = next_fiber(loop);
+    to = next_fiber(loop, &loop->ready);
     if (to == from) {
         loop->current = from;
         error_slot = &from->chain;
@@ -377,12 +378,13 @@ void fiber_cache_trim(struct loop *loop)
     fibers_free(loop, surplus < RT_TRIM_FIBERS ? surplus : RT_TRIM_FIBERS);
 }
 
-static void run_batch(struct loop *loop, int32_t tasks)
+/* At most that many tasks: the first is of this queue. */
+static void run_batch(struct loop *loop, struct ready *ready, int32_t tasks)
 {
     struct fiber *to;
 
     loop->batch_left = tasks;
-    to = next_fiber(loop);
+    to = next_fiber(loop, ready);
     if (to)
         loop_jump(loop, to);
     loop->ready.popped += (uint32_t)(tasks - loop->batch_left);
@@ -394,30 +396,13 @@ void fiber_run_tasks(struct loop *loop)
 {
     if (!loop->ready.far && !loop->permute)
         ready_send_ahead(&loop->ready);
-    run_batch(loop, RT_BATCH_TASKS);
+    run_batch(loop, &loop->ready, RT_BATCH_TASKS);
 }
 
-/* It goes to the front of the others, for a batch of one. */
 void fiber_run_background(struct loop *loop)
 {
-    struct ready *from = &loop->background.ready, *to = &loop->ready;
-    bool permute = loop->permute;
-    struct node *n;
-
-    if (permute)
-        ready_shuffle(loop, from);
-    n = from->first;
-    from->first = n->next;
-    if (n->next == NULL)
-        from->last = &from->first;
-    n->next = to->first;
-    if (to->first == NULL)
-        to->last = &n->next;
-    to->first = n;
-    to->pushed++;
-    loop->permute = false;
-    run_batch(loop, 1);
-    loop->permute = permute;
+    run_batch(loop, &loop->background.ready, 1);
+    loop->ready.popped--; /* it was none of those */
 }
 
 int weir_on_loop_stack(weir_fn *fn, void *arg)

@@ -210,12 +210,12 @@ static inline void loop_watch_kept(struct loop *loop)
 }
 
 /* The turn of background tasks. When others are ready: as long as these have had their
- * share since; else until another is ready, or it is time to look for input. Returns
- * how many ran. In virtual time, where work takes none, a task counts as 1 ns. */
-static uint32_t loop_run_background(struct loop *loop)
+ * share since; else until another is ready, or it is time to look for input. In
+ * virtual time, where work takes none, a task counts as 1 ns. */
+static void loop_run_background(struct loop *loop)
 {
     struct background *own = &loop->background;
-    uint32_t percent = runtime_opts()->background_percent, count = 0;
+    uint32_t percent = runtime_opts()->background_percent;
     bool busy = !ready_empty(loop);
     int64_t began_ns = loop->ops->now_ns(loop), before_ns;
 
@@ -225,7 +225,6 @@ static uint32_t loop_run_background(struct loop *loop)
     while (own->ready.first && (busy ? own->debt_ns <= 0 : ready_empty(loop))) {
         before_ns = loop->now_ns;
         fiber_run_background(loop);
-        count++;
         loop->now_ns = loop->ops->now_ns(loop);
         if (busy)
             own->debt_ns += (loop->now_ns - before_ns + 1) * (100 - percent) / percent;
@@ -234,7 +233,6 @@ static uint32_t loop_run_background(struct loop *loop)
     }
     if (own->debt_ns > RT_BACKGROUND_DEBT_NS)
         own->debt_ns = RT_BACKGROUND_DEBT_NS;
-    return count;
 }
 
 /* A batch of the others has run while background tasks were ready. */
@@ -259,7 +257,7 @@ static void loop_run_ready(struct loop *loop)
 
     while (!over && !(ready_empty(loop) && loop->background.ready.first == NULL)) {
         if (unlikely(loop->background.ready.first != NULL))
-            ready += loop_run_background(loop);
+            loop_run_background(loop);
         popped = loop->ready.popped;
         fiber_run_tasks(loop);
         if (unlikely(loop->background.ready.first != NULL))

@@ -58,6 +58,7 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(2) int weir_remote_of(uint32_t loop, weir_re
  * Returns:    0, or
  *   WEIR_EFULL   1,024 submissions wait there already
  *   -ECANCELED   the loop, or that run of the runtime, has ended
+ *   -EINVAL      there is no loop of this index
  *   After 0 the task runs, also when the runtime ends meanwhile: it is cancelled then.
  * Ownership:  arg is the task's from here on when it returned 0.
  * Thread:     any.

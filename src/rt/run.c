@@ -60,13 +60,18 @@ struct loop *loop_at(uint32_t index)
 
 struct loop *runtime_enter(uint32_t index, uint32_t run, int *ret_rc)
 {
+    uint32_t count;
+
     pthread_rwlock_rdlock(&runtime.gate);
+    count = runtime.count;
     *ret_rc = -EINVAL;
-    if (runtime.count == 0 || (run != 0 && run != runtime.number))
+    if (count == 0 || (run != 0 && run != runtime.number))
         *ret_rc = -ECANCELED;
-    else if (index < runtime.count)
+    else if (index < count)
         return &runtime.loops[index];
     pthread_rwlock_unlock(&runtime.gate);
+    if (*ret_rc == -EINVAL)
+        weir_fail(-EINVAL, "there is no loop %u: the runtime has %u, counted from 0", index, count);
     return NULL;
 }
 

@@ -11,7 +11,8 @@ int rt_check(void)
     struct fiber *self = loop_current ? loop_current->current : NULL;
 
     if (unlikely(!self)) {
-        rt_wrong_use("a checkpoint was called outside a task");
+        rt_wrong_use("a checkpoint was called outside a task: what may wait is called by a task, "
+                     "which weir_run(), or from another thread weir_remote_call(), starts");
         return WEIR_EWRONGUSE;
     }
     return scope_check(self->scope);

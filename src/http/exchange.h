@@ -29,6 +29,7 @@ struct server_loop;
 struct exchange_body {
     struct h1_body decoder;
     struct buf *lent;       /* what the last read lent lies in it */
+    struct body_piece *kept; /* read by a weir_body_all() that was given up */
     struct wait *reader;    /* the task in weir_body_read() */
     uint64_t received;      /* bytes fed, framing counted */
     /* The rate is that of the time spent waiting, window after window. */

@@ -14,6 +14,14 @@
 #include "http/h1_conn.h"
 #include "http/server_loop.h"
 
+/* What has been read stays in the exchange until all of it is there: a read that is
+ * given up, by a deadline of its own, say, leaves it to the next. */
+struct body_piece {
+    struct body_piece *next;
+    size_t len;
+    char data[];
+};
+
 int exchange_body_init(weir_exchange *x, uint64_t max_bytes)
 {
     struct exchange_body *in = arena_zalloc(&x->arena, sizeof(*in));
@@ -185,7 +193,7 @@ static int read_check(weir_exchange *x)
     return x->in->reader ? -EBUSY : 0;
 }
 
-ssize_t weir_body_read(weir_exchange *x, weir_str *ret_data)
+static ssize_t read_on(weir_exchange *x, weir_str *ret_data)
 {
     struct exchange_body *in = x->in;
     int rc = read_check(x);
@@ -209,6 +217,26 @@ ssize_t weir_body_read(weir_exchange *x, weir_str *ret_data)
             return rc;
     }
     return in->failed;
+}
+
+ssize_t weir_body_read(weir_exchange *x, weir_str *ret_data)
+{
+    struct exchange_body *in = x->in;
+    struct body_piece *kept;
+    int rc;
+
+    if (!in || !in->kept)
+        return read_on(x, ret_data);
+    rc = read_check(x);
+    if (rc < 0)
+        return rc;
+    kept = in->kept;
+    in->kept = kept->next;
+    if (kept->len == 0)
+        return weir_body_read(x, ret_data);
+    *ret_data = weir_str_from(kept->data, kept->len);
+    rt_spend();
+    return (ssize_t)kept->len;
 }
 
 int exchange_body_discard(weir_exchange *x)
@@ -236,72 +264,85 @@ int exchange_body_discard(weir_exchange *x)
 
 /* ---- all of it ----------------------------------------------------------------------- */
 
-struct piece {
-    struct piece *next;
-    size_t len;
-    char data[];
-};
+static struct body_piece *piece_new(weir_exchange *x, size_t bytes)
+{
+    struct body_piece *piece = arena_alloc(&x->arena, sizeof(*piece) + bytes + 1);
+
+    if (piece) {
+        piece->next = NULL;
+        piece->len = 0;
+    }
+    return piece;
+}
+
+static void piece_add(struct body_piece *piece, weir_str data)
+{
+    memcpy(piece->data + piece->len, data.ptr, data.len);
+    piece->len += data.len;
+}
 
 /* The length is known, so one block takes it. */
-static int read_known(weir_exchange *x, size_t len, weir_str *ret_body)
+static int read_known(weir_exchange *x, size_t left, weir_str *ret_body)
 {
-    char *all = arena_alloc(&x->arena, len + 1);
-    size_t at = 0;
+    struct exchange_body *in = x->in;
+    struct body_piece *all = in->kept;
     weir_str data = WEIR_S("");
     ssize_t n;
 
     if (!all)
+        all = in->kept = piece_new(x, left);
+    if (!all)
         return -ENOMEM;
-    while ((n = weir_body_read(x, &data)) > 0) {
-        memcpy(all + at, data.ptr, data.len);
-        at += data.len;
-    }
+    while ((n = read_on(x, &data)) > 0)
+        piece_add(all, data);
     if (n < 0)
         return (int)n;
-    all[at] = '\0';
-    *ret_body = weir_str_from(all, at);
+    in->kept = NULL;
+    all->data[all->len] = '\0';
+    *ret_body = weir_str_from(all->data, all->len);
+    return 0;
+}
+
+/* The pieces, in one. */
+static int join_pieces(weir_exchange *x, size_t len, weir_str *ret_body)
+{
+    struct body_piece *all = piece_new(x, len);
+
+    if (!all)
+        return -ENOMEM;
+    for (struct body_piece *piece = x->in->kept; piece; piece = piece->next)
+        piece_add(all, weir_str_from(piece->data, piece->len));
+    x->in->kept = NULL;
+    all->data[all->len] = '\0';
+    *ret_body = weir_str_from(all->data, all->len);
     return 0;
 }
 
 int weir_body_all(weir_exchange *x, weir_str *ret_body)
 {
-    struct piece *first = NULL, **end = &first;
-    size_t len = 0;
+    struct exchange_body *in = x->in;
+    struct body_piece **end;
     weir_str data = WEIR_S("");
+    size_t len = 0;
     ssize_t n;
-    char *all;
 
-    if (!x->in) {
+    if (!in) {
         *ret_body = WEIR_S("");
         return rt_check();
     }
     if (x->head->body == HTTP_BODY_LENGTH &&
-        (uint64_t)x->head->content_length <= x->in->decoder.max_bytes)
-        return read_known(x, (size_t)x->head->content_length - h1_body_taken(&x->in->decoder),
+        (uint64_t)x->head->content_length <= in->decoder.max_bytes)
+        return read_known(x, (size_t)x->head->content_length - h1_body_taken(&in->decoder),
                           ret_body);
-    while ((n = weir_body_read(x, &data)) > 0) {
-        struct piece *piece = arena_alloc(&x->arena, sizeof(*piece) + data.len);
-
-        if (!piece)
-            return -ENOMEM;
-        piece->next = NULL;
-        piece->len = data.len;
-        memcpy(piece->data, data.ptr, data.len);
-        *end = piece;
-        end = &piece->next;
+    for (end = &in->kept; *end; end = &(*end)->next)
+        len += (*end)->len;
+    while ((n = read_on(x, &data)) > 0) {
+        *end = piece_new(x, data.len);
+        if (!*end) /* and what was read is lost */
+            return body_fail(in, -ENOMEM, 503);
+        piece_add(*end, data);
+        end = &(*end)->next;
         len += data.len;
     }
-    if (n < 0)
-        return (int)n;
-    all = arena_alloc(&x->arena, len + 1);
-    if (!all)
-        return -ENOMEM;
-    len = 0;
-    for (struct piece *piece = first; piece; piece = piece->next) {
-        memcpy(all + len, piece->data, piece->len);
-        len += piece->len;
-    }
-    all[len] = '\0';
-    *ret_body = weir_str_from(all, len);
-    return 0;
+    return n < 0 ? (int)n : join_pieces(x, len, ret_body);
 }

@@ -23,7 +23,7 @@ static struct sweep {
     int wanted;          /* the wait to cancel at, from 1; 0: before the first */
     int seen, own;
     bool hit;
-} sweep;
+} sweep = { .wanted = -1 };
 
 static void sweep_wait(struct loop *loop, struct wait *wait)
 {

@@ -2,7 +2,7 @@
 #ifndef GATEWAY_SERVE_H
 #define GATEWAY_SERVE_H
 
-#include <weir/app.h>
+#include <weir/serve.h>
 
 #include "cli.h"
 #include "gateway/gateway.h"

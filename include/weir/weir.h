@@ -25,6 +25,7 @@
 #include <weir/process.h>
 #include <weir/run.h>
 #include <weir/scope.h>
+#include <weir/serve.h>
 #include <weir/signals.h>
 #include <weir/sim.h>
 #include <weir/str.h>

@@ -34,6 +34,7 @@ weir_app *weir_app_new_opt(const weir_app_opts *opts)
         return NULL;
     arena_init(&app->memory, NULL);
     app->opts = *opts;
+    app_fill_opts(&app->opts);
     app->opts.title = keep_text(app, opts->title);
     app->opts.version = keep_text(app, opts->version);
     app->router = router_new();

@@ -33,7 +33,9 @@ struct app_exchange {
  * or -ENOMEM. */
 int app_build(weir_app *app);
 
-/* serve.c: serve an application that is built at these addresses, on every loop. */
+/* app_server.c: what is unset becomes what weir/app.h says. */
+void app_fill_opts(weir_app_opts *opts);
+/* Serve an application that is built at these addresses, on every loop. */
 int app_start_server(const weir_app *app, const struct addr *addrs, uint32_t count,
                      uint32_t drain_ms, struct http_server **ret_server);
 

@@ -17,7 +17,7 @@ PUBLIC = {
     "datagram": "net",
     "guard": "guard", "pool": "guard", "breaker": "guard",
     "http": "http", "exchange": "http", "server": "http", "client": "http", "fetch": "http", "url": "http",
-    "app": "web", "test": "web", "inspect": "ops", "weir": "ops",
+    "app": "web", "test": "web", "inspect": "ops", "serve": "ops", "weir": "ops",
 }
 
 

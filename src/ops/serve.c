@@ -8,25 +8,19 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include <weir/app.h>
 #include <weir/run.h>
+#include <weir/serve.h>
 
 #include "base/budget.h"
 #include "base/clock.h"
+#include "ops/admin.h"
+#include "ops/end_signals.h"
 #include "rt/loop.h"
-#include "web/admin.h"
 #include "web/app.h"
-#include "web/signals.h"
 
 #define SERVE_GRACE_MS 10000
 #define SERVE_ADMIN_GRACE_MS 1000
 #define SERVE_LISTEN_DEFAULT "127.0.0.1:8000"
-
-/* The defaults that weir/app.h names. */
-#define SERVE_BODY_BYTES (UINT64_C(1) << 20)
-#define SERVE_CONNECTIONS 100000
-#define SERVE_HEAD_MS 10000
-#define SERVE_IDLE_MS 60000
 
 struct serve {
     weir_app *app, *admin_app;
@@ -61,31 +55,6 @@ static int parse_addrs(struct serve *s)
     return rc;
 }
 
-static uint64_t or_default(uint64_t value, uint64_t otherwise)
-{
-    return value ? value : otherwise;
-}
-
-int app_start_server(const weir_app *app, const struct addr *addrs, uint32_t count,
-                     uint32_t drain_ms, struct http_server **ret_server)
-{
-    struct http_server_opts opts = {
-        .addrs = addrs,
-        .addr_count = count,
-        .handle = app_handle,
-        .map_failure = app_map_failure,
-        .arg = (void *)app,
-        .body_max_bytes = or_default(app->opts.body_max_bytes, SERVE_BODY_BYTES),
-        .connections_max = (uint32_t)or_default(app->opts.connections_max, SERVE_CONNECTIONS),
-        .head_ms = (uint32_t)or_default(app->opts.head_timeout_ms, SERVE_HEAD_MS),
-        .idle_ms = (uint32_t)or_default(app->opts.idle_timeout_ms, SERVE_IDLE_MS),
-        .total_ms = app->opts.timeout_ms,
-        .drain_ms = drain_ms ? drain_ms : 1,
-    };
-
-    return http_server_start(&opts, ret_server);
-}
-
 static int start_admin(struct serve *s)
 {
     int rc;
@@ -110,16 +79,15 @@ static void say_address(const char *what, const struct addr *addr)
 static void say_limits(const struct serve *s)
 {
     const weir_app_opts *opts = &s->app->opts;
-    uint64_t body = or_default(opts->body_max_bytes, SERVE_BODY_BYTES);
+    uint64_t body = opts->body_max_bytes;
     char bytes[40] = "any size";
 
     if (body != WEIR_UNLIMITED)
         snprintf(bytes, sizeof(bytes), "%llu KiB", (unsigned long long)body >> 10);
     weir_info("limits: %llu connections, a head of %u KiB in %.1f s, a body of %s, %.1f s idle; "
               "byte budget %.1f GiB",
-              (unsigned long long)or_default(opts->connections_max, SERVE_CONNECTIONS),
-              HTTP_HEAD_BYTES >> 10, (double)or_default(opts->head_timeout_ms, SERVE_HEAD_MS) / 1e3,
-              bytes, (double)or_default(opts->idle_timeout_ms, SERVE_IDLE_MS) / 1e3,
+              (unsigned long long)opts->connections_max, HTTP_HEAD_BYTES >> 10,
+              opts->head_timeout_ms / 1e3, bytes, opts->idle_timeout_ms / 1e3,
               (double)budget_limit() / (1 << 30));
 }
 
@@ -194,7 +162,7 @@ static int serve_task(void *arg)
     int rc = start(s), signal;
 
     if (rc == 0) {
-        signal = signals_wait();
+        signal = end_signals_wait();
         drain(s, signal);
     }
     end(s);
@@ -219,13 +187,19 @@ static int run(struct serve *s)
 
     if (rc < 0)
         return rc;
-    rc = signals_open();
+    rc = weir_inspect_open_opt(&s->opts->inspect);
     if (rc < 0)
+        return rc;
+    rc = end_signals_open();
+    if (rc < 0) {
+        weir_inspect_close();
         return weir_fail(rc, "installing the signal handlers");
+    }
     rt_on_unjoined(report_unjoined);
     rc = weir_run(serve_task, s, .loops = s->opts->loops, .grace_ms = s->grace_ms,
                   .byte_budget = s->opts->byte_budget, .backend = s->opts->backend);
-    signals_close();
+    end_signals_close();
+    weir_inspect_close();
     return rc;
 }
 

@@ -1,17 +1,17 @@
 /* SIGTERM and SIGINT, as something that a task can wait for. */
-#ifndef WEB_SIGNALS_H
-#define WEB_SIGNALS_H
+#ifndef OPS_END_SIGNALS_H
+#define OPS_END_SIGNALS_H
 
 /* Take the signals, from handlers too, and ignore SIGPIPE. Once at a time, before the
  * runtime runs. 0 or a code. */
-int signals_open(void);
+int end_signals_open(void);
 
 /* Put back what was there before. */
-void signals_close(void);
+void end_signals_close(void);
 
 /* Wait for the first signal: its number, 0 when the task is asked to drain, or a
  * negative code. A second signal ends
  * the process at once, with 128 + its number. One task; always a checkpoint. */
-int signals_wait(void);
+int end_signals_wait(void);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <weir/serve.h>
+
 #include "rt/loop.h"
 #include "type/hint.h"
 #include "type/units.h"

@@ -1,6 +1,6 @@
 /* The operator's endpoints: /healthz, /readyz and /metrics. */
-#ifndef WEB_ADMIN_H
-#define WEB_ADMIN_H
+#ifndef OPS_ADMIN_H
+#define OPS_ADMIN_H
 
 #include <stdatomic.h>
 

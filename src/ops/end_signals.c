@@ -4,7 +4,7 @@
  * itself. SIGPIPE is ignored, for what the program itself writes.
  *
  * What it holds is process-wide, as the handlers are. */
-#include "web/signals.h"
+#include "ops/end_signals.h"
 
 #include <unistd.h>
 
@@ -25,7 +25,7 @@ static void end_at_once(int number)
     _exit(128 + number);
 }
 
-int signals_open(void)
+int end_signals_open(void)
 {
     static const int numbers[] = { SIGTERM, SIGINT };
     struct sigaction ignore = { .sa_handler = SIG_IGN };
@@ -38,13 +38,13 @@ int signals_open(void)
     return 0;
 }
 
-void signals_close(void)
+void end_signals_close(void)
 {
     weir_signals_close(signals.end);
     sigaction(SIGPIPE, &signals.old_pipe, NULL);
 }
 
-int signals_wait(void)
+int end_signals_wait(void)
 {
     int number, rc = weir_signals_next(signals.end, &number);
 

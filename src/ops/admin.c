@@ -3,7 +3,7 @@
  * /healthz says that the process turns: whoever gets no answer should restart it.
  * /readyz says whether it should be given requests: from the moment that it
  * drains it should not, though those that come are still served. */
-#include "web/admin.h"
+#include "ops/admin.h"
 
 #include <errno.h>
 

@@ -7,7 +7,7 @@
 
 #include <weir/signals.h>
 
-#include "web/signals.h"
+#include "ops/end_signals.h"
 
 /* Run end in a child process; how it ended. */
 static int status_of(void (*end)(void))
@@ -44,14 +44,14 @@ static void raise_pipe(void)
 TASK_TEST(the_first_is_fetched)
 {
     (void)arg;
-    CHECK_INT(signals_open(), 0);
+    CHECK_INT(end_signals_open(), 0);
     raise(SIGINT);
-    CHECK_INT(signals_wait(), SIGINT);
-    signals_close();
-    CHECK_INT(signals_open(), 0); /* as new */
+    CHECK_INT(end_signals_wait(), SIGINT);
+    end_signals_close();
+    CHECK_INT(end_signals_open(), 0); /* as new */
     raise(SIGTERM);
-    CHECK_INT(signals_wait(), SIGTERM);
-    signals_close();
+    CHECK_INT(end_signals_wait(), SIGTERM);
+    end_signals_close();
     return 0;
 }
 
@@ -59,12 +59,12 @@ TASK_TEST(the_first_is_fetched)
 TASK_TEST(what_a_forked_child_is_sent_is_its_own)
 {
     (void)arg;
-    CHECK_INT(signals_open(), 0);
+    CHECK_INT(end_signals_open(), 0);
     CHECK_INT(status_of(raise_once), 0);
     WEIR_SCOPE(s, .timeout_ms = 50)
-        CHECK_INT(signals_wait(), -ETIMEDOUT);
+        CHECK_INT(end_signals_wait(), -ETIMEDOUT);
     weir_recover();
-    signals_close();
+    end_signals_close();
     return 0;
 }
 
@@ -73,12 +73,12 @@ TASK_TEST(a_second_one_ends_the_process)
     int status;
 
     (void)arg;
-    CHECK_INT(signals_open(), 0);
+    CHECK_INT(end_signals_open(), 0);
     status = status_of(raise_both);
     CHECK(WIFEXITED(status));
     CHECK_INT(WEXITSTATUS(status), 128 + SIGINT);
     CHECK_INT(status_of(raise_pipe), 0);
-    signals_close();
+    end_signals_close();
     CHECK_INT(WTERMSIG(status_of(raise_pipe)), SIGPIPE); /* as before */
     CHECK_INT(WTERMSIG(status_of(raise_once)), SIGTERM);
     return 0;
@@ -96,10 +96,10 @@ TASK_TEST(they_are_taken_from_handlers_and_put_back)
 
     (void)arg;
     CHECK_INT(sigaction(SIGTERM, &own, NULL), 0);
-    CHECK_INT(signals_open(), 0);
+    CHECK_INT(end_signals_open(), 0);
     CHECK_INT(weir_signals_open(&signals, SIGINT), -EBUSY);
     weir_recover();
-    signals_close();
+    end_signals_close();
     CHECK_INT(sigaction(SIGTERM, NULL, &now), 0);
     CHECK(now.sa_handler == own_handler);
     return 0;

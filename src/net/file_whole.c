@@ -157,21 +157,23 @@ static int folder_len(const char *path)
     return slash ? (int)(slash + 1 - path) : 0;
 }
 
-/* Make the new file, under a name that nobody has; its descriptor. */
+/* Make the new file, under a name that nobody has and that is not too long, however
+ * long path's is; its descriptor. Where the old file's mode is to be given to it, nobody
+ * may open it before it has that. */
 static int store_open(struct store_call *call)
 {
     size_t size = strlen(call->path) + sizeof("..0123456789abcdef.new");
     int folder = folder_len(call->path), fd = -EEXIST;
     struct stat old;
-    uint32_t mode = call->opts.mode ? call->opts.mode : 0666;
     bool keep = !call->opts.mode && stat(call->path, &old) == 0;
+    uint32_t mode = keep ? 0600 : call->opts.mode ? call->opts.mode : 0666;
 
     call->beside = base_malloc(size);
     if (!call->beside)
         return -ENOMEM;
     for (int i = 0; i < NAME_TRIES && fd == -EEXIST; i++) {
-        snprintf(call->beside, size, "%.*s.%s.%016llx.new", folder, call->path, call->path + folder,
-                 (unsigned long long)call->random + (unsigned)i);
+        snprintf(call->beside, size, "%.*s.%.200s.%016llx.new", folder, call->path,
+                 call->path + folder, (unsigned long long)call->random + (unsigned)i);
         fd = sys_open(call->beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
     }
     if (fd < 0)

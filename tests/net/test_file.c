@@ -182,6 +182,22 @@ BOTH_TEST(whole_files)
     return 0;
 }
 
+/* As long as a name may be: there is none that is longer by a byte. */
+BOTH_TEST(a_long_name_is_stored_under)
+{
+    char name[256] = { 0 };
+    weir_path_entry *entries;
+
+    (void)arg;
+    memset(name, 'n', sizeof(name) - 1);
+    CHECK_INT(weir_file_store(in_folder(name), WEIR_S("first")), 0);
+    CHECK_INT(weir_file_store(in_folder(name), WEIR_S("second")), 0);
+    holds(name, "second");
+    CHECK_INT(weir_path_list(folder, 10, &entries), 1);
+    CHECK_INT(weir_path_unlink(in_folder(name)), 0);
+    return 0;
+}
+
 BOTH_TEST(paths)
 {
     weir_path_entry *entries;
@@ -489,6 +505,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_told),
         cmocka_unit_test(what_was_written_before_a_failure_is_told),
         cmocka_unit_test(whole_files),
+        cmocka_unit_test(a_long_name_is_stored_under),
         cmocka_unit_test(paths),
         cmocka_unit_test(files_are_swept),
         cmocka_unit_test(faults_of_a_disk),

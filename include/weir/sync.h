@@ -100,7 +100,7 @@ int weir_semaphore_new_opt(weir_semaphore **ret_semaphore, const weir_semaphore_
 /* Free a semaphore; no task may be waiting on it.
  *
  * Checkpoint: never.
- * Returns:    nothing.
+ * Returns:    nothing; a task that waits is wrong use: the semaphore is not freed.
  * Ownership:  NULL is fine.
  * Thread:     any.
  * Since:      0.1 */

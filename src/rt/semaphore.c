@@ -69,9 +69,12 @@ void weir_semaphore_free(weir_semaphore *semaphore)
 {
     if (!semaphore)
         return;
-    if (atomic_load(&semaphore->waiting) > 0)
+    if (atomic_load(&semaphore->waiting) > 0) {
+        /* They stand in it: it stays. */
         rt_wrong_use("semaphore \"%s\" was freed while tasks wait for it",
                      semaphore->name ? semaphore->name : "");
+        return;
+    }
     semaphore_unref(semaphore);
 }
 

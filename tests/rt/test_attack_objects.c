@@ -173,7 +173,7 @@ LOOPS_TEST(a_child_elsewhere_is_given_the_unit_it_needs)
 #define STACKS_TAKEN 200
 
 static struct late {
-    atomic_bool won, go_on;
+    atomic_bool runs, won, go_on;
     atomic_int dropped;
     uint64_t budget;
 } late;
@@ -189,9 +189,11 @@ static int win(void *arg)
 static int succeed_late(void *arg)
 {
     (void)arg;
-    WEIR_SCOPE(s, .shield = true, .grace_ms = 60000)
+    WEIR_SCOPE(s, .shield = true, .grace_ms = 60000) {
+        atomic_store(&late.runs, true);
         while (!atomic_load(&late.go_on))
             CHECK_INT(weir_sleep_ms(1), 0);
+    }
     return 2;
 }
 
@@ -242,7 +244,8 @@ LOOPS_TEST(a_late_success_from_elsewhere_is_dropped_without_a_stack_as_well)
         weir_go(around, take_all_stacks, NULL);
         WEIR_SCOPE(s, .race = true) {
             task = weir_go_on(s, 1, succeed_late, NULL, .drop = drop_late, .hold = true);
-            CHECK_INT(weir_sleep_ms(1), 0);
+            while (!atomic_load(&late.runs))
+                CHECK_INT(weir_sleep_ms(1), 0);
             weir_go(s, win, NULL);
             CHECK_INT(weir_join(s), 1);
             CHECK_INT(weir_result(task, &got), 0);
@@ -254,6 +257,36 @@ LOOPS_TEST(a_late_success_from_elsewhere_is_dropped_without_a_stack_as_well)
     return 0;
 }
 
+/* ---- wrong use --------------------------------------------------------------------- */
+
+static int acquire_it(void *arg)
+{
+    return weir_acquire(arg);
+}
+
+static int free_a_semaphore(void *arg)
+{
+    weir_semaphore *semaphore;
+
+    (void)arg;
+    CHECK_INT(weir_semaphore_new(&semaphore, .units = 1, .name = "one"), 0);
+    CHECK_INT(weir_acquire(semaphore), 0);
+    WEIR_SCOPE(s) {
+        weir_go(s, acquire_it, semaphore);
+        settle();
+        weir_semaphore_free(semaphore);
+        weir_cancel(s);
+        CHECK_INT(weir_join(s), -ECANCELED);
+    }
+    return 0;
+}
+
+static void a_semaphore_is_not_freed_under_who_waits(void **state)
+{
+    (void)state;
+    expect_wrong_use(free_a_semaphore, "semaphore \"one\" was freed while tasks wait for it");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +294,7 @@ int main(void)
         cmocka_unit_test(a_oneshot_channel_passes_one_item_whoever_reserves),
         cmocka_unit_test(a_child_elsewhere_is_given_the_unit_it_needs),
         cmocka_unit_test(a_late_success_from_elsewhere_is_dropped_without_a_stack_as_well),
+        cmocka_unit_test(a_semaphore_is_not_freed_under_who_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -186,14 +187,15 @@ int weir_process_wait(weir_process *process, weir_process_exit *ret_exit)
     return rc;
 }
 
-/* To the group, and to the child where it has moved to another one. 0 or -errno. */
+/* To the group, and to the child where it has moved to another one: by its pidfd, which
+ * is nobody else's even when somebody has collected the child. 0 or -errno. */
 static int send_signal(const weir_process *process, int number)
 {
     bool moved = getpgid(process->pid) != process->pid;
     int rc = kill(-process->pid, number) < 0 ? -errno : 0;
 
     if (moved && (rc == 0 || rc == -ESRCH))
-        rc = kill(process->pid, number) < 0 ? -errno : 0;
+        rc = syscall(SYS_pidfd_send_signal, process->pidfd, number, NULL, 0) < 0 ? -errno : 0;
     return rc == -ESRCH ? 0 : rc;
 }
 

@@ -99,6 +99,8 @@ void sim_opts_print(const struct sim_opts *opts, char text[static SIM_OPTS_TEXT_
 /* The way back, with commas or spaces; what the text does not name keeps its value.
  * 0 or -EINVAL. */
 int sim_opts_parse(struct sim_opts *opts, const char *text);
+/* The same for what stands in the environment: whoever typed it is told what is wrong. */
+int sim_opts_given(struct sim_opts *opts, const char *given);
 const char *sim_fault_name(enum sim_fault kind);
 const char *sim_fault_text(enum sim_fault kind);
 

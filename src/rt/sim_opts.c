@@ -200,3 +200,15 @@ int sim_opts_parse(struct sim_opts *opts, const char *text)
     }
     return 0;
 }
+
+int sim_opts_given(struct sim_opts *opts, const char *given)
+{
+    int rc = weir_wrap(sim_opts_parse(opts, given), "reading WEIR_SIM from the environment");
+    char text[300];
+
+    if (rc < 0) {
+        weir_error_print(text, sizeof text);
+        fprintf(stderr, "weir: %s\n", text);
+    }
+    return rc;
+}

@@ -28,7 +28,7 @@ static int read_opts(const weir_sim_opts *from, struct sim_opts *opts)
 
     sim_opts_init(opts);
     if (given)
-        return weir_wrap(sim_opts_parse(opts, given), "reading WEIR_SIM from the environment");
+        return sim_opts_given(opts, given);
     if (from->faults)
         sim_opts_draw(opts, from->seed);
     opts->seed = from->seed;

@@ -1,8 +1,9 @@
 /* A program under many seeds, and the report on the first that fails; see
  * weir/sim.h.
  *
- * The seeds run one after the other in a process of their own: a check that fails
- * may end it, and the report is made by who waits for it. Each run that makes the
+ * The seeds run one after the other in a process of their own (each in one, where
+ * memory fails): a check that fails may end it, and the report is made by who waits
+ * for it. Each run that makes the
  * failure smaller has a process of its own as well, begun where the first one
  * began, so that nothing is left of one run in the next. */
 #include <inttypes.h>
@@ -158,8 +159,9 @@ static void print_replay(const char *what, const struct sim_opts *opts)
 static void print_verdict(const struct sim_opts *opts, const struct sim_verdict *verdict)
 {
     if (verdict->signal > 0)
-        fprintf(stderr, "weir: seed %" PRIu64 " ended with signal %d (%s)\n", opts->seed,
-                verdict->signal, strsignal(verdict->signal));
+        fprintf(stderr, "weir: seed %" PRIu64 " ended with signal %d (%s)%s%s\n", opts->seed,
+                verdict->signal, strsignal(verdict->signal), *verdict->why ? ": " : "",
+                verdict->why);
     else if (verdict->signal < 0)
         fprintf(stderr, "weir: seed %" PRIu64 " ended its process with %d\n", opts->seed,
                 -verdict->signal);
@@ -258,11 +260,9 @@ static void run_seeds(const struct sim_program *program, const weir_sim_seeds_op
     }
 }
 
-static int all_seeds(const struct sim_program *program, const weir_sim_seeds_opts *from,
-                     struct shared *shared)
+static int run_in_child(const struct sim_program *program, const weir_sim_seeds_opts *from,
+                        struct shared *shared)
 {
-    int64_t begun_ns = clock_monotonic_ns();
-    double seconds;
     pid_t pid;
 
     fflush(NULL);
@@ -276,6 +276,44 @@ static int all_seeds(const struct sim_program *program, const weir_sim_seeds_opt
         _exit(0);
     }
     wait_for(pid, &shared->verdict);
+    return 0;
+}
+
+/* Each in a process of its own. */
+static int run_apart(const struct sim_program *program, const weir_sim_seeds_opts *from,
+                     struct shared *shared)
+{
+    uint64_t count = or_default(from->count, COUNT_DEFAULT);
+
+    fflush(NULL);
+    for (uint64_t i = 0; i < count && !shared->verdict.failed; i++) {
+        opts_of_seed(from, (from->first ? from->first : 1) + i, &shared->opts);
+        if (!sim_program_try(program, &shared->opts, &shared->verdict))
+            return weir_fail(-EAGAIN, "no process for a seed");
+        shared->virtual_ns += shared->verdict.virtual_ns;
+        shared->done += !shared->verdict.failed;
+    }
+    return 0;
+}
+
+/* What a process keeps for good (its metrics, its caches) the first run alone asks
+ * memory for: where allocations fail, a run after others would not be what it is alone. */
+static bool must_be_apart(const weir_sim_seeds_opts *from)
+{
+    struct sim_opts first;
+
+    return from->memory || (opts_of_seed(from, 1, &first) == 0 && first.no_memory > 0);
+}
+
+static int all_seeds(const struct sim_program *program, const weir_sim_seeds_opts *from,
+                     struct shared *shared)
+{
+    int64_t begun_ns = clock_monotonic_ns();
+    double seconds;
+    int rc = (must_be_apart(from) ? run_apart : run_in_child)(program, from, shared);
+
+    if (rc < 0)
+        return rc;
     seconds = (double)(clock_monotonic_ns() - begun_ns) / 1e9;
     fprintf(stderr, "weir: %" PRIu64 " seeds, %.0f a second, %.2f hours of virtual time\n",
             shared->done, (double)shared->done / (seconds > 0 ? seconds : 1),
@@ -294,7 +332,7 @@ static int run_given(const struct sim_program *program, const char *given)
     int rc;
 
     sim_opts_init(&opts);
-    rc = weir_wrap(sim_opts_parse(&opts, given), "reading WEIR_SIM from the environment");
+    rc = sim_opts_given(&opts, given);
     if (rc < 0)
         return rc;
     sim_program_run(program, &opts, &verdict, 2);

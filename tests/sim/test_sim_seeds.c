@@ -395,7 +395,15 @@ static void a_program_that_does_not_end_is_named(void **state)
 
 static void wrong_options_are_refused(void **state)
 {
+    struct outcome *told = calloc(1, sizeof(*told));
+
     (void)state;
+    setenv("WEIR_SIM", "seed=8,lops=1", 1);
+    seeds_of(good_program, 1, NULL, told);
+    assert_int_equal(told->rc, -EINVAL);
+    assert_non_null(strstr(told->text, "weir: reading WEIR_SIM from the environment: "));
+    free(told);
+    unsetenv("WEIR_SIM");
     assert_int_equal(weir_sim_seeds(good_program, NULL, .options = "colour=1"), -EINVAL);
     setenv("WEIR_SIM", "loss=1001", 1);
     assert_int_equal(weir_sim_seeds(good_program, NULL, .count = 1), -EINVAL);

@@ -66,6 +66,14 @@ static inline uint64_t ring_next(const struct chan_ring *ring, uint64_t position
     return (position - (uint32_t)position + RING_LAP) & ~RING_FLAGS;
 }
 
+/* The position count (no more than there are) behind one without flags. */
+static inline uint64_t ring_ahead(const struct chan_ring *ring, uint64_t position, uint32_t count)
+{
+    if ((uint32_t)position + count < ring->capacity)
+        return position + count;
+    return (position + count - ring->capacity + RING_LAP) & ~RING_FLAGS;
+}
+
 /* How many positions tail is ahead of head. */
 static inline uint32_t ring_distance(const struct chan_ring *ring, uint64_t tail, uint64_t head)
 {
@@ -112,11 +120,19 @@ static inline bool ring_is_making(struct chan_ring *ring, const _Atomic uint64_t
     return end == &ring->tail ? count < ring->capacity : count > 0;
 }
 
+/* A look at a place, which may have changed before anything is done about it. */
+static inline bool ring_is_ready(const struct chan_ring *ring, uint64_t position, uint64_t mark)
+{
+    return atomic_load_explicit(&ring_cell(ring, position)->stamp, memory_order_relaxed) ==
+           (position | mark);
+}
+
 /* Take the place at one end, without the lock. False when the end is shut, or its
- * cell is not ready for it, and not within a moment. (Moving the end is sequentially consistent, for those
- * who look afterwards whether somebody waits at the other.) */
+ * cell is not ready for it, and not within a moment, if it is in the making. (Moving
+ * the end is sequentially consistent, for those who look afterwards whether somebody
+ * waits at the other.) */
 static inline bool ring_take(struct chan_ring *ring, _Atomic uint64_t *end, uint64_t mark,
-                             uint64_t *ret_position)
+                             unsigned moment, uint64_t *ret_position)
 {
     uint64_t at = atomic_load_explicit(end, memory_order_relaxed), again;
     unsigned rounds = 0;
@@ -134,7 +150,7 @@ static inline bool ring_take(struct chan_ring *ring, _Atomic uint64_t *end, uint
         }
         again = atomic_load_explicit(end, memory_order_relaxed);
         if (again == at) {
-            if (rounds >= RING_MOMENT || !ring_is_making(ring, end))
+            if (rounds >= moment || !ring_is_making(ring, end))
                 return false;
             spin_relax(&rounds);
         }

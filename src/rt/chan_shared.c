@@ -22,7 +22,14 @@
  * Waking another loop costs more than passing hundreds of items. So a sender that
  * waits is woken when the ring is half empty, and a receiver that waits in the middle
  * of a stream when it is half full; or both when the batch of the loop that would
- * wake them is over, as nothing else may happen for a long time.
+ * would wake them is over, as nothing else may happen for a long time.
+ *
+ * Nor do the two ends of a stream that runs between two cores follow each other item by
+ * item: each would wait for the other's cache line every time, and a receiver that is a
+ * little faster would go to sleep every time. Who finds nothing at its end, and whose
+ * loop has nothing else to do, watches the ring for less time than a sleep and a wake
+ * take, until an eighth of it can be taken at once. It stands in no line meanwhile, so
+ * nothing depends on how that ends. Where it is in vain, it is done more and more rarely.
  *
  * Invariants, while the lock is free: an end is shut exactly when somebody is in its
  * line, or always; who is in line and open could not be served; waiting says which
@@ -33,6 +40,18 @@
 #define WAITING(end) (1u << (end))
 #define LATE_FROM 8 /* capacity from which tasks may be woken late */
 #define STREAM_ITEMS 16 /* that passed since the last time a receiver had to wait */
+#define WATCH_FROM 64   /* capacity from which a ring is watched */
+#define WATCH_PART 8    /* of the ring, that is waited for */
+#define WATCH_PAUSES 16 /* between two looks at it: about 400 ns */
+#define WATCH_LOOKS 32
+#define WATCH_FEWER 2   /* looks that find less than that part: it is taken all the same */
+#define WATCH_SKIP_MAX 127
+
+/* How watching one end went lately. Inexact when several loops wait at it. */
+struct patience {
+    atomic_uint skip;  /* waits that go without, from now on */
+    atomic_uint skips; /* how many that were after the last time in vain */
+};
 
 struct shared_chan {
     struct weir_chan chan;
@@ -41,6 +60,7 @@ struct shared_chan {
     struct spin lock;
     uint64_t waited_from; /* the last tail at which a receiver had to wait */
     bool always_shut[2];  /* by end */
+    struct patience patience[2]; /* by end */
 };
 
 static inline struct shared_chan *shared_of(const weir_chan *chan)
@@ -285,11 +305,11 @@ static inline void wake_in_time(const struct shared_chan *shared,
         parked_wake_delayed(loop);
 }
 
-static inline bool shared_push(struct shared_chan *shared, const void *item)
+static inline bool shared_push(struct shared_chan *shared, const void *item, unsigned moment)
 {
     uint64_t at;
 
-    if (!ring_take(&shared->ring, &shared->ring.tail, 0, &at))
+    if (!ring_take(&shared->ring, &shared->ring.tail, 0, moment, &at))
         return false;
     wake_in_time(shared, much_there);
     if (likely(!somebody_waits(shared, CHAN_RECEIVERS)))
@@ -299,11 +319,11 @@ static inline bool shared_push(struct shared_chan *shared, const void *item)
     return true;
 }
 
-static inline bool shared_pop(struct shared_chan *shared, void *ret_item)
+static inline bool shared_pop(struct shared_chan *shared, void *ret_item, unsigned moment)
 {
     uint64_t at;
 
-    if (!ring_take(&shared->ring, &shared->ring.head, RING_FULL, &at))
+    if (!ring_take(&shared->ring, &shared->ring.head, RING_FULL, moment, &at))
         return false;
     wake_in_time(shared, much_room);
     if (likely(!somebody_waits(shared, CHAN_SENDERS)))
@@ -311,6 +331,72 @@ static inline bool shared_pop(struct shared_chan *shared, void *ret_item)
     else
         empty_and_settle(shared, at, ret_item);
     return true;
+}
+
+/* ---- watching the ring ------------------------------------------------------------ */
+
+/* Something can be taken at this end, or there is something else to do. False: no, for
+ * as long as it is worth waiting. */
+static bool watch_cells(struct shared_chan *shared, struct loop *loop, enum chan_end end)
+{
+    struct chan_ring *ring = &shared->ring;
+    const _Atomic uint64_t *position = end == CHAN_SENDERS ? &ring->tail : &ring->head;
+    uint64_t mark = end == CHAN_SENDERS ? 0 : RING_FULL;
+    uint64_t at = atomic_load_explicit(position, memory_order_relaxed), far;
+    unsigned fewer = 0;
+
+    if (at & RING_FLAGS)
+        return true;
+    far = ring_ahead(ring, at, ring->capacity / WATCH_PART);
+    for (unsigned look = 0; look < WATCH_LOOKS; look++) {
+        for (unsigned i = 0; i < WATCH_PAUSES; i++)
+            spin_pause();
+        if (ring_is_ready(ring, far, mark) ||
+            (ring_is_ready(ring, at, mark) && ++fewer == WATCH_FEWER) ||
+            atomic_load_explicit(position, memory_order_relaxed) != at ||
+            atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL ||
+            atomic_load_explicit(&loop->requests, memory_order_relaxed) != 0)
+            return true;
+    }
+    return false;
+}
+
+static void shared_watch(struct shared_chan *shared, enum chan_end end)
+{
+    struct loop *loop = loop_current;
+    struct patience *patience = &shared->patience[end];
+    unsigned skip = atomic_load_explicit(&patience->skip, memory_order_relaxed);
+
+    if (shared->chan.capacity < WATCH_FROM || loop->permute)
+        return;
+    if (skip > 0) {
+        atomic_store_explicit(&patience->skip, skip - 1, memory_order_relaxed);
+        return;
+    }
+    if (loop->delayed) { /* who is watched for may be among them */
+        parked_wake_delayed(loop);
+        loop_undefer(&loop->wake_delayed);
+    }
+    if (!loop_quiet(loop))
+        return;
+    if (!watch_cells(shared, loop, end)) {
+        skip = atomic_load_explicit(&patience->skips, memory_order_relaxed) * 2 + 1;
+        skip = skip < WATCH_SKIP_MAX ? skip : WATCH_SKIP_MAX;
+        atomic_store_explicit(&patience->skip, skip, memory_order_relaxed);
+    }
+    atomic_store_explicit(&patience->skips, skip, memory_order_relaxed);
+}
+
+static __attribute__((noinline)) bool push_later(struct shared_chan *shared, const void *item)
+{
+    shared_watch(shared, CHAN_SENDERS);
+    return shared_push(shared, item, RING_MOMENT);
+}
+
+static __attribute__((noinline)) bool pop_later(struct shared_chan *shared, void *ret_item)
+{
+    shared_watch(shared, CHAN_RECEIVERS);
+    return shared_pop(shared, ret_item, RING_MOMENT);
 }
 
 /* ---- in line ---------------------------------------------------------------------- */
@@ -400,21 +486,23 @@ int shared_send_now(weir_chan *chan, const void *item)
 {
     struct shared_chan *shared = shared_of(chan);
 
-    return shared_push(shared, item) ? 1 : shared_try(shared, CHAN_SENDERS, (void *)item);
+    return shared_push(shared, item, RING_MOMENT) ? 1
+                                                  : shared_try(shared, CHAN_SENDERS, (void *)item);
 }
 
 int shared_recv_now(weir_chan *chan, void *ret_item)
 {
     struct shared_chan *shared = shared_of(chan);
 
-    return shared_pop(shared, ret_item) ? 1 : shared_try(shared, CHAN_RECEIVERS, ret_item);
+    return shared_pop(shared, ret_item, RING_MOMENT) ? 1
+                                                     : shared_try(shared, CHAN_RECEIVERS, ret_item);
 }
 
 int shared_send(weir_chan *chan, const void *item)
 {
     struct shared_chan *shared = shared_of(chan);
 
-    if (unlikely(!shared_push(shared, item)))
+    if (unlikely(!shared_push(shared, item, 0)) && !push_later(shared, item))
         return shared_wait(shared, CHAN_SENDERS, (void *)item, "send to a channel");
     rt_spend();
     return 1;
@@ -424,7 +512,7 @@ int shared_recv(weir_chan *chan, void *ret_item)
 {
     struct shared_chan *shared = shared_of(chan);
 
-    if (likely(shared_pop(shared, ret_item))) {
+    if (likely(shared_pop(shared, ret_item, 0)) || pop_later(shared, ret_item)) {
         rt_spend();
         return 1;
     }

@@ -17,18 +17,22 @@ struct spin {
     atomic_bool held;
 };
 
-/* One round of waiting for another core; rounds counts them. */
-static inline void spin_relax(unsigned *rounds)
+static inline void spin_pause(void)
 {
-    if (++*rounds % SPIN_ROUNDS == 0) {
-        sched_yield();
-        return;
-    }
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("isb" ::: "memory");
 #endif
+}
+
+/* One round of waiting for another core; rounds counts them. */
+static inline void spin_relax(unsigned *rounds)
+{
+    if (++*rounds % SPIN_ROUNDS == 0)
+        sched_yield();
+    else
+        spin_pause();
 }
 
 static inline void spin_lock(struct spin *spin)

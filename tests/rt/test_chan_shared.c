@@ -354,6 +354,7 @@ LOOPS_TEST(a_cancel_that_races_with_another_loop_loses_no_item)
     storm_at(0, 300);
     storm_at(1, 300);
     storm_at(3, 300);
+    storm_at(64, 300); /* its ring is watched */
     return 0;
 }
 

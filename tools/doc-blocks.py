@@ -119,7 +119,8 @@ def check_gateway(block, options):
 def check_block(block, options):
     """(counted as, fault or None)"""
     if block.kind in ("c", "c test", "c body"):
-        return "compiled", check_c(block, options)
+        runs = block.kind == "c test" and options.build and options.link
+        return "run" if runs else "compiled", check_c(block, options)
     if block.kind == "c sketch":
         return "sketched", None
     if block.kind.startswith("c "):

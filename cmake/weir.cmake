@@ -36,6 +36,9 @@ if(WEIR_IO_URING)
     set(WEIR_HAS_IO_URING ${URING_FOUND})
 endif()
 
+# Found or left out: without it the stacks of tasks are followed and named less well.
+pkg_check_modules(LIBDW IMPORTED_TARGET libdw>=0.170)
+
 add_library(weir_flags INTERFACE)
 target_include_directories(weir_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")

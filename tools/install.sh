@@ -15,7 +15,8 @@ apt_folder=/etc/apt
 packages_for() {
     case $1 in
     build) echo gcc libc6-dev cmake ninja-build pkg-config libssl-dev libnghttp2-dev libc-ares-dev \
-                libyaml-dev zlib1g-dev libyyjson-dev liburing-dev ;;
+                libyaml-dev zlib1g-dev libyyjson-dev liburing-dev libdw-dev \
+                systemtap-sdt-dev ;;
     test) echo libcmocka-dev libuv1-dev curl python3 ;;
     lint) echo clang-19 clang-tidy-19 clang-format-19 g++ binutils python3 git ;;
     sanitize) echo clang-19 libclang-rt-19-dev llvm-19 ;;

@@ -1,0 +1,130 @@
+/* The stack of a task that waits, and of one that a signal interrupts. */
+#include "support/in_task.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "ops/stack.h"
+#include "rt/loop.h"
+
+#define TEXT_BYTES 4096
+
+static struct stack_copy copy;
+
+__attribute__((noinline)) static int waits_deep(int depth)
+{
+    int rc = depth > 0 ? waits_deep(depth - 1) : weir_sleep_ms(60000);
+
+    __asm__ volatile("" ::: "memory"); /* no tail call */
+    return rc;
+}
+
+static int waiter(void *arg)
+{
+    (void)arg;
+    return waits_deep(2);
+}
+
+static bool copy_waiter(void)
+{
+    struct loop *loop = loop_self();
+    const struct task *task;
+    uint32_t cursor = 0;
+
+    while ((task = inspect_next(loop, &cursor)) != NULL) {
+        struct inspect_task seen;
+
+        inspect_task(loop, task, &seen);
+        if (strcmp(seen.name, "waiter") == 0)
+            return stack_copy_task(&copy, &seen);
+    }
+    return false;
+}
+
+static int count(const char *text, const char *part)
+{
+    int n = 0;
+
+    for (; (text = strstr(text, part)) != NULL; text++)
+        n++;
+    return n;
+}
+
+TASK_TEST(the_stack_of_a_parked_task_is_named)
+{
+    char text[TEXT_BYTES];
+
+    (void)arg;
+    WEIR_SCOPE(s) {
+        weir_go(s, waiter, NULL);
+        CHECK_INT(weir_yield(), 0);
+        CHECK(copy_waiter());
+        weir_cancel(s);
+        CHECK_INT(weir_join(s), -ECANCELED);
+    }
+    CHECK(stack_print(&copy, text, sizeof(text)) == strlen(text));
+    CHECK_INT(count(text, "waits_deep  tests/ops/test_stack.c:"), 3);
+    CHECK_INT(count(text, "waiter  tests/ops/test_stack.c:"), 1);
+    CHECK_INT(count(text, "fiber"), 0);
+    CHECK_INT(count(text, "rt_park"), 0);
+    CHECK(stack_print(&copy, text, 60) < 60); /* whole lines, as many as fit */
+    stack_done();
+    return 0;
+}
+
+static atomic_bool interrupted;
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+    const struct fiber *fiber = fiber_current();
+
+    (void)number;
+    (void)info;
+    stack_copy_signal(&copy, context, (const char *)fiber);
+    atomic_store(&interrupted, true);
+}
+
+__attribute__((noinline)) static void spins_until_interrupted(void)
+{
+    raise(SIGUSR1);
+    while (!atomic_load(&interrupted))
+        ;
+}
+
+TASK_TEST(the_stack_of_an_interrupted_task_is_named)
+{
+    struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+    char text[TEXT_BYTES];
+
+    (void)arg;
+    sigemptyset(&action.sa_mask);
+    CHECK_INT(sigaction(SIGUSR1, &action, NULL), 0);
+    spins_until_interrupted();
+    stack_print(&copy, text, sizeof(text));
+    CHECK_INT(count(text, "spins_until_interrupted  tests/ops/test_stack.c:"), 1);
+    CHECK_INT(count(text, "fiber_"), 0);
+    stack_done();
+    return 0;
+}
+
+static void an_address_in_no_module_has_no_name(void **state)
+{
+    struct stack_frame frame[2];
+
+    (void)state;
+    assert_int_equal(stack_name(8, true, frame, 2), 1);
+    assert_string_equal(frame[0].function, "");
+    assert_int_equal(frame[0].pc, 8);
+    stack_done();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_stack_of_a_parked_task_is_named),
+        cmocka_unit_test(the_stack_of_an_interrupted_task_is_named),
+        cmocka_unit_test(an_address_in_no_module_has_no_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

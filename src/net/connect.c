@@ -74,6 +74,8 @@ static void attempt_ended(struct attempt *a)
     struct race *race = a->race;
     int rc = a->op.res;
 
+    if (rc == 0 && tcp_is_own_peer(&a->file))
+        rc = -ECONNREFUSED;
     if (rc == 0 && !race->winner && !a->op.cancelled) {
         race->winner = a;
         return;

@@ -2,6 +2,8 @@
  * because the HTTP client drives its connections by operations of its own. */
 #include "net/tcp.h"
 
+#include "net/addr.h"
+
 #define TCP_AGAIN_MS 64
 
 int tcp_io(struct io_op *op, const char *what)
@@ -18,6 +20,18 @@ void tcp_close_fd(int fd)
     struct io_file file = { .fd = fd };
 
     loop_io(loop_self())->detach(loop_self(), &file, false);
+}
+
+bool tcp_is_own_peer(struct io_file *file)
+{
+    struct loop *loop = loop_self();
+    const struct io_ops *io = loop_io(loop);
+    struct addr own = { 0 }, peer = { 0 };
+
+    if (io->in_memory || io->address(loop, file, false, &own.storage, &own.len) < 0 ||
+        addr_port(&own) == 0 || io->address(loop, file, true, &peer.storage, &peer.len) < 0)
+        return false;
+    return own.len == peer.len && memcmp(&own.storage, &peer.storage, own.len) == 0;
 }
 
 static int connect_once(struct io_file *file, const struct sockaddr *addr, socklen_t addr_len)
@@ -41,6 +55,8 @@ static int connect_once(struct io_file *file, const struct sockaddr *addr, sockl
         return rc;
     }
     rc = tcp_io(&op, "connect");
+    if (rc == 0 && tcp_is_own_peer(file))
+        rc = -ECONNREFUSED;
     if (rc < 0)
         io->detach(loop, file, false);
     return rc;

@@ -13,6 +13,12 @@ int tcp_io(struct io_op *op, const char *what);
  * file is then not attached. A checkpoint. */
 int tcp_connect(struct io_file *file, const struct sockaddr *addr, socklen_t addr_len);
 
+/* Is a connection that was just made one to its own socket? The kernel chooses the own
+ * port of a connection, and may choose the one that is connected to when nobody listens
+ * there: then the two are a "simultaneous open" (RFC 9293, section 3.5) of one. That
+ * nobody is there is the truth. */
+bool tcp_is_own_peer(struct io_file *file);
+
 /* Close a descriptor that no file is attached to, on the current loop. */
 void tcp_close_fd(int fd);
 

@@ -582,6 +582,26 @@ TASK_TEST(a_parked_reader_touches_few_pages)
     return 0;
 }
 
+/* The kernel takes connections' own ports from a range, and may take the very one that is
+ * connected to: within 14,000 tries, as it goes through the even ones. */
+TASK_TEST(nobody_is_connected_to_itself)
+{
+    FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "r");
+    unsigned low = 0, high = 0;
+    const char *address;
+    weir_stream *s;
+
+    (void)arg;
+    CHECK(range && fscanf(range, "%u %u", &low, &high) == 2);
+    fclose(range);
+    address = weir_format("127.0.0.1:%u", low + ((high - low) / 2 & ~1u)).ptr;
+    for (int i = 0; i < 16000; i++) {
+        CHECK_INT(weir_stream_connect(address, &s), -ECONNREFUSED);
+        weir_recover();
+    }
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -600,6 +620,7 @@ int main(void)
         cmocka_unit_test(a_stop_ends_accept_as_a_source_ends),
         cmocka_unit_test(an_idle_stream_holds_no_buffer),
         cmocka_unit_test(a_parked_reader_touches_few_pages),
+        cmocka_unit_test(nobody_is_connected_to_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

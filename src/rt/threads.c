@@ -101,7 +101,7 @@ static void count_locked(weir_threads *pool, int64_t queued_ns, int64_t begun_ns
 
 static void observe(weir_threads *pool, int64_t queued_ns, int64_t begun_ns)
 {
-    observer *told = atomic_load_explicit(&observers.told, memory_order_relaxed);
+    observer *told = atomic_load_explicit(&observers.told, memory_order_acquire);
 
     if (told)
         told(&pool->observed, pool->name, begun_ns > queued_ns ? begun_ns - queued_ns : 0);

@@ -1,6 +1,8 @@
 /* What the pools of threads tell in the metrics. */
 #include "support/in_task.h"
 
+#include <stdatomic.h>
+
 #include <weir/block.h>
 
 #include "obs/metrics.h"
@@ -21,6 +23,42 @@ static bool says(const char *line)
     found = strstr(strbuf_str(&text).ptr, line) != NULL;
     strbuf_done(&text);
     return found;
+}
+
+static atomic_bool begun, added;
+
+static int until_added(void *arg)
+{
+    (void)arg;
+    atomic_store_explicit(&begun, true, memory_order_relaxed);
+    while (!atomic_load_explicit(&added, memory_order_relaxed))
+        ;
+    return 0;
+}
+
+static int call_until_added(void *arg)
+{
+    return weir_block(until_added, NULL, .pool = arg);
+}
+
+/* Nothing but the observer itself orders what it reads behind its making. */
+TASK_TEST(a_call_that_is_under_way_meets_the_observer)
+{
+    weir_threads *pool;
+
+    (void)arg;
+    CHECK_INT(weir_threads_new(&pool, .name = "early"), 0);
+    WEIR_SCOPE(s) {
+        weir_go(s, call_until_added, pool);
+        while (!atomic_load_explicit(&begun, memory_order_relaxed))
+            CHECK_INT(weir_yield(), 0);
+        metrics_threads_add();
+        atomic_store_explicit(&added, true, memory_order_relaxed);
+        CHECK_INT(weir_join(s), 0);
+    }
+    weir_threads_free(pool);
+    CHECK(says("weir_threads_queue_seconds_count{pool=\"early\"} 1\n"));
+    return 0;
 }
 
 TASK_TEST(pools_are_in_the_metrics)
@@ -54,6 +92,7 @@ static void they_can_be_read_without_a_runtime(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_that_is_under_way_meets_the_observer),
         cmocka_unit_test(pools_are_in_the_metrics),
         cmocka_unit_test(they_can_be_read_without_a_runtime),
     };

@@ -148,7 +148,7 @@ static int reserve(void *arg)
 static int nap(void *arg)
 {
     (void)arg;
-    return weir_sleep_ms(20);
+    return weir_sleep_ms(100000);
 }
 
 static void count_pick(struct ends *e, weir_pick pick, const int *item)

@@ -477,15 +477,26 @@ static int process_start(void *arg)
     return no_children();
 }
 
+/* At the end of its input the child exits. */
+static int end_input_later(void *arg)
+{
+    CHECK_INT(weir_sleep_ms(1), 0);
+    return weir_stream_shutdown(weir_process_stream(arg, 0));
+}
+
 static int process_wait(void *arg)
 {
     weir_process_exit exit = { .code = -1 };
     weir_process *process;
 
     (void)arg;
-    CHECK_INT(weir_process_start(SHELL("sleep 0.03; exit 3"), &process), 0);
-    if (gave_up(SWEPT(weir_process_wait(process, &exit))))
-        CHECK_INT(weir_process_wait(process, &exit), 0);
+    CHECK_INT(weir_process_start(SHELL("read line; exit 3"), &process, .in = WEIR_STDIO_PIPE), 0);
+    WEIR_SCOPE(s) {
+        weir_go(s, end_input_later, process);
+        if (gave_up(SWEPT(weir_process_wait(process, &exit))))
+            CHECK_INT(weir_process_wait(process, &exit), 0);
+        CHECK_INT(weir_join(s), 0);
+    }
     CHECK_INT(exit.code, 3);
     weir_process_close(process);
     return no_children();

@@ -7,8 +7,8 @@
  *         if (number == SIGHUP)
  *             reload();
  *
- * weir takes no signal that it was not asked for; weir_main() has SIGTERM and
- * SIGINT. A signal that comes several times before it is fetched is one. */
+ * weir takes no signal that it was not asked for (but SIGSEGV in a debug build, to
+ * name a task whose stack has overflowed); weir_main() has SIGTERM and SIGINT. A signal that comes several times before it is fetched is one. */
 #ifndef WEIR_SIGNALS_H
 #define WEIR_SIGNALS_H
 

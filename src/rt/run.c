@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "rt/backend_choice.h"
 #include "rt/loop.h"
+#include "rt/overflow.h"
 
 #define RUN_GRACE_MS 10000
 #define RUN_BACKGROUND_PERCENT 12
@@ -282,11 +283,15 @@ static struct task *start_task(struct loop *loop, weir_fn *fn, void *arg, const 
 
 static void loop_thread_run(struct loop *loop)
 {
+    struct overflow_watch watch;
+
     loop_adopt_thread(loop);
+    overflow_watch_begin(&watch);
     loop_run(loop);
     loop_close_submissions(loop);
     /* A task may have been submitted meanwhile: it runs, and sees the cancel. */
     loop_run(loop);
+    overflow_watch_end(&watch);
     if (loop->ops->leave)
         loop->ops->leave(loop);
 }

@@ -196,6 +196,7 @@ static int in_child(weir_fn *body, char *text, size_t size)
     if (pid == 0) {
         dup2(ends[1], 2);
         signal(SIGABRT, SIG_DFL);
+        signal(SIGSEGV, SIG_DFL);
         _exit(weir_run(body, NULL, .loops = 2) < 0 ? 1 : 0);
     }
     close(ends[1]);
@@ -341,6 +342,9 @@ static void an_overflow_meets_the_guard(void **state)
     assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
     if (WIFSIGNALED(status))
         assert_int_equal(WTERMSIG(status), SIGSEGV);
+#ifdef WEIR_DEBUG
+    assert_non_null(strstr(text, "has overflowed its stack of 262144 bytes"));
+#endif
 #endif
 }
 

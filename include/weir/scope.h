@@ -107,6 +107,12 @@ typedef struct weir_go_opts {
                                 succeeded, but another had won */
 } weir_go_opts;
 
+/* The last index is never one of a loop. */
+static inline uint32_t weir_loop_place_(uint32_t loop)
+{
+    return loop < UINT32_MAX ? loop + 1 : loop;
+}
+
 /* Open a scope for the block that follows; see the head of this file. */
 #define WEIR_SCOPE(s, ...)                                                              \
     for (weir_scope s __attribute__((cleanup(weir_scope_leave_))) =                     \
@@ -126,7 +132,7 @@ typedef struct weir_go_opts {
 #define weir_go_on(s, loop, fn, arg, ...)                                               \
     weir_go_opt(s, fn, arg,                                                             \
                 &(weir_go_opts){ .size = sizeof(weir_go_opts), .spread = true,             \
-                                 .place = (uint32_t)(loop) + 1,                            \
+                                 .place = weir_loop_place_(loop),                          \
                                  .site = WEIR_HERE " " #fn, __VA_ARGS__ })
 
 /* Open a scope inside the current one. In C use WEIR_SCOPE, which closes it.

@@ -324,6 +324,16 @@ static int spread_send(struct spread_job *job, struct loop *to)
 
 /* ---- the proxy ------------------------------------------------------------------- */
 
+/* To the loop that it is for. */
+static int spread_send_there(struct spread_job *job)
+{
+    struct loop *to = job->to;
+    int rc = spread_send(job, to);
+
+    return rc < 0 ? weir_fail(rc, "loop %u takes no tasks any more: the runtime ends", to->index)
+                  : 0;
+}
+
 /* The end has come back: it becomes the proxy's. */
 static int spread_result(struct spread_job *job, struct chain **ret_chain)
 {
@@ -390,7 +400,7 @@ static int spread_turn(void *arg)
         return rc;
     if (job->to && job->to != job->home) {
         spread_load(self->task, job);
-        rc = spread_send(job, job->to);
+        rc = spread_send_there(job);
         return rc < 0 ? rc : SPREAD_AWAY;
     }
     if (spread_load(self->task, job)) { /* it was not offered before */
@@ -457,7 +467,7 @@ int spread_place(struct task *task)
     }
     if (job->to == job->home)
         return 1;
-    rc = spread_send(job, job->to);
+    rc = spread_send_there(job);
     if (rc == 0)
         task->state = TASK_AWAY;
     return rc;

@@ -202,19 +202,40 @@ static struct scope *go_wait_limit(weir_scope s, int *ret_rc)
     return NULL;
 }
 
-/* 1: into the ready queue with it; 0: it waits elsewhere; or the code it ends with. */
+/* 1: into the ready queue with it; 0: it waits elsewhere; or the code it ends with, and
+ * why in the chain. */
 static int go_specially(struct task *task, const weir_go_opts *opts)
 {
+    struct loop *target = opts->place ? loop_at(opts->place - 1) : NULL;
     int rc = task_give_extra(task, opts);
 
-    if (rc == 0 && opts->spread) {
-        struct loop *target = opts->place ? loop_at(opts->place - 1) : NULL;
-
-        rc = opts->place && !target ? -EINVAL : spread_prepare(task, target);
-    }
+    if (opts->place && !target)
+        rc = weir_fail(-EINVAL, "there is no loop %u: the runtime has %u, counted from 0",
+                       opts->place - 1, loop_count());
+    if (rc == 0 && opts->spread)
+        rc = spread_prepare(task, target);
     if (rc == 0)
         rc = opts->needs ? semaphore_start(opts->needs, task) : 1;
     return rc > 0 && opts->spread ? spread_place(task) : rc;
+}
+
+/* The same; what is said becomes the child's, not its opener's. Less than 0: it has
+ * ended. */
+static int go_aside(struct task *task, const weir_go_opts *opts)
+{
+    struct fiber *self = loop_current->current;
+    struct chain *own = self->chain, *said;
+    int rc;
+
+    self->chain = NULL;
+    rc = go_specially(task, opts);
+    said = self->chain;
+    self->chain = own;
+    if (rc < 0)
+        task_end(task, rc, said);
+    else
+        chain_free(said);
+    return rc;
 }
 
 /* Whether a child starts is for its scope to say, not for the one that its opener is
@@ -250,16 +271,11 @@ weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *
     handle = task_handle(task);
     task->flags = (uint8_t)((opts->optional ? TASK_OPTIONAL : 0) | (opts->hold ? TASK_HOLD : 0) |
                             task_class(scope));
-    if (unlikely(opts->name || opts->needs || opts->drop || opts->spread) && rc == 0) {
-        rc = go_specially(task, opts);
-        if (rc == 0)
-            return handle;
-    }
-    if (unlikely(rc < 0)) {
+    if (unlikely(rc < 0))
         task_end_queued(task, rc);
-        return handle;
-    }
-    ready_push(scope->loop, task);
+    else if (likely(!(opts->name || opts->needs || opts->drop || opts->spread)) ||
+             go_aside(task, opts) > 0)
+        ready_push(loop_current, task);
     rt_spend();
     return handle;
 }

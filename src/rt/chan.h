@@ -22,7 +22,7 @@ enum {
 };
 
 struct weir_chan {
-    struct loop *loop;              /* NULL: shared */
+    struct loop *loop;              /* NULL: shared, or made outside a loop */
     struct node senders, receivers; /* chan_wait, or of shared ones chan_place */
     uint32_t capacity, first, count;
     uint32_t reserved;
@@ -34,11 +34,12 @@ struct weir_chan {
     const char *name;
 };
 
-/* A channel belongs to the loop that made it: a debug build looks. */
+/* A channel belongs to the loop that made it: a debug build looks. One that was made
+ * before the runtime ran is not looked at. */
 static inline void chan_check_loop(const weir_chan *chan)
 {
 #ifdef WEIR_DEBUG
-    if (chan->loop != loop_current)
+    if (chan->loop && chan->loop != loop_current)
         rt_wrong_use("channel \"%s\" belongs to loop %u: tasks of another loop can't use it, "
                      "unless it is opened with .shared",
                      chan->name ? chan->name : "", chan->loop->index);

@@ -51,10 +51,15 @@ int weir_lock(weir_mutex *mutex)
 
 int weir_try_lock(weir_mutex *mutex)
 {
+    struct fiber *self = fiber_current();
     bool taken;
 
+    if (unlikely(!self)) {
+        rt_wrong_use("a mutex is tried outside a task: only a task can hold one");
+        return WEIR_EWRONGUSE;
+    }
     queued_use(&mutex->waiting_, mutex->shared, "mutex");
-    taken = mutex_take(mutex, fiber_current());
+    taken = mutex_take(mutex, self);
     queued_leave(&mutex->waiting_, mutex->shared);
     return taken ? 0 : -EBUSY;
 }
@@ -65,7 +70,7 @@ void weir_unlock(weir_mutex *mutex)
     struct queued *next;
 
     queued_enter(&mutex->waiting_, mutex->shared);
-    if (unlikely(mutex->owner_ != self)) {
+    if (unlikely(mutex->owner_ != self || !self)) {
         queued_leave(&mutex->waiting_, mutex->shared);
         rt_wrong_use("a task unlocks a mutex that it does not hold");
         return;

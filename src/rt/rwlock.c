@@ -137,10 +137,15 @@ static int rwlock_lock(weir_rwlock *lock, bool writes)
 
 static int rwlock_try(weir_rwlock *lock, bool writes)
 {
+    struct fiber *self = fiber_current();
     bool taken;
 
+    if (unlikely(!self)) {
+        rt_wrong_use("a read-write lock is tried outside a task: only a task can hold one");
+        return WEIR_EWRONGUSE;
+    }
     queued_use(&lock->waiting_, lock->shared, "read-write lock");
-    taken = rwlock_take(lock, fiber_current(), writes);
+    taken = rwlock_take(lock, self, writes);
     queued_leave(&lock->waiting_, lock->shared);
     return taken ? 0 : -EBUSY;
 }

@@ -59,6 +59,7 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_lock(weir_mutex *mutex);
  * Checkpoint: never.
  * Returns:    0, or
  *   -EBUSY       a task holds it
+ *   WEIR_EWRONGUSE  not called by a task
  * Ownership:  as weir_lock().
  * Thread:     tasks of one loop.
  * Since:      0.1 */
@@ -126,7 +127,7 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_acquire(weir_semaphore *semaphor
  * Returns:    0, or
  *   -EAGAIN      there is none
  * Ownership:  as weir_acquire().
- * Thread:     a task, or a loop.
+ * Thread:     a task, a loop, or a blocking call (weir/block.h).
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_try_acquire(weir_semaphore *semaphore);
 
@@ -136,7 +137,7 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_try_acquire(weir_semaphore *sema
  * Checkpoint: never.
  * Returns:    nothing; giving back a unit that nobody has taken is wrong use.
  * Ownership:  the unit is the semaphore's again.
- * Thread:     a task, or a loop.
+ * Thread:     a task, a loop, or a blocking call (weir/block.h).
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) void weir_release(weir_semaphore *semaphore);
 
@@ -188,6 +189,7 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_write_lock(weir_rwlock *lock);
  * Checkpoint: never.
  * Returns:    0, or
  *   -EBUSY       a task writes, or waits
+ *   WEIR_EWRONGUSE  not called by a task
  * Ownership:  as weir_read_lock().
  * Thread:     tasks of one loop.
  * Since:      0.1 */
@@ -198,6 +200,7 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_try_read_lock(weir_rwlock *lock)
  * Checkpoint: never.
  * Returns:    0, or
  *   -EBUSY       a task holds it
+ *   WEIR_EWRONGUSE  not called by a task
  * Ownership:  as weir_write_lock().
  * Thread:     tasks of one loop.
  * Since:      0.1 */

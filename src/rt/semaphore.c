@@ -180,9 +180,15 @@ static struct semaphore_queue *queue_of(weir_semaphore *semaphore, struct loop *
     return queue;
 }
 
+/* That of the current loop; a blocking call's thread has none. */
+static struct semaphore_queue *queue_here(weir_semaphore *semaphore)
+{
+    return likely(loop_current) ? queue_of(semaphore, loop_current) : NULL;
+}
+
 void weir_release(weir_semaphore *semaphore)
 {
-    struct semaphore_queue *queue = queue_of(semaphore, loop_current);
+    struct semaphore_queue *queue = queue_here(semaphore);
 
     if (queue && !list_empty(&queue->tasks) && ++queue->in_row % SEMAPHORE_OWN_IN_ROW != 0) {
         queue_serve(queue);
@@ -196,7 +202,7 @@ void weir_release(weir_semaphore *semaphore)
 
 int weir_try_acquire(weir_semaphore *semaphore)
 {
-    struct semaphore_queue *queue = queue_of(semaphore, loop_current);
+    struct semaphore_queue *queue = queue_here(semaphore);
 
     if (queue && !list_empty(&queue->tasks))
         return -EAGAIN;

@@ -4,6 +4,8 @@
 
 #include <stdatomic.h>
 
+#include <weir/block.h>
+#include <weir/broadcast.h>
 #include <weir/chan.h>
 #include <weir/jobs.h>
 #include <weir/sync.h>
@@ -168,6 +170,82 @@ LOOPS_TEST(a_child_elsewhere_is_given_the_unit_it_needs)
     return 0;
 }
 
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* The child's failure, and its words, wait for the join: they are not the opener's
+ * before. */
+static void refused_on(int loop)
+{
+    char text[200];
+
+    WEIR_SCOPE(s) {
+        weir_go_on(s, loop, nothing, NULL);
+        weir_error_print(text, sizeof(text));
+        CHECK_TEXT(text, "");
+        CHECK_INT(weir_join(s), -EINVAL);
+    }
+    weir_error_print(text, sizeof(text));
+    CHECK(strstr(text, "there is no loop "));
+    CHECK(strstr(text, ": the runtime has 3, counted from 0"));
+    weir_recover();
+}
+
+LOOPS_TEST(a_loop_that_is_not_there)
+{
+    (void)arg;
+    refused_on(LOOPS);
+    refused_on(-1);
+    return 0;
+}
+
+static int count_turns(void *arg)
+{
+    int *turns = arg;
+    int rc;
+
+    while ((rc = weir_yield()) == 0)
+        ++*turns;
+    return rc;
+}
+
+#define MANY 4000 /* so that the simulator's orders leave somebody a turn */
+
+/* Starting children is work like any other, wherever they run. */
+LOOPS_TEST(who_starts_many_lets_others_run)
+{
+    weir_semaphore *semaphore;
+    int turns = 0;
+
+    (void)arg;
+    CHECK_INT(weir_semaphore_new(&semaphore, .units = 1), 0);
+    WEIR_SCOPE(around) {
+        weir_go(around, count_turns, &turns);
+        CHECK_INT(weir_yield(), 0);
+        WEIR_SCOPE(s) {
+            int before = turns;
+
+            for (int i = 0; i < MANY; i++)
+                weir_go_on(s, 1, nothing, NULL);
+            CHECK(turns > before);
+            before = turns;
+            CHECK_INT(weir_acquire(semaphore), 0);
+            for (int i = 0; i < MANY; i++)
+                weir_go(s, nothing, NULL, .needs = semaphore);
+            CHECK(turns > before);
+            weir_release(semaphore);
+            CHECK_INT(weir_join(s), 0);
+        }
+        weir_cancel(around);
+        CHECK_INT(weir_join(around), -ECANCELED);
+    }
+    weir_semaphore_free(semaphore);
+    return 0;
+}
+
 /* ---- races ------------------------------------------------------------------------- */
 
 #define STACKS_TAKEN 200
@@ -287,14 +365,128 @@ static void a_semaphore_is_not_freed_under_who_waits(void **state)
     expect_wrong_use(free_a_semaphore, "semaphore \"one\" was freed while tasks wait for it");
 }
 
+/* ---- used from outside ---------------------------------------------------------------- */
+
+static struct outside {
+    number_chan c;
+    weir_mutex mutex;
+    weir_rwlock rwlock;
+    weir_semaphore *semaphore;
+} outside;
+
+static int use_made_outside(void *arg)
+{
+    uint64_t v = 0;
+
+    (void)arg;
+    CHECK_INT(weir_send(outside.c, &(uint64_t){ 3 }), 1);
+    CHECK_INT(weir_recv(outside.c, &v), 1);
+    CHECK_INT(v, 3);
+    return 0;
+}
+
+/* As a lock: it is the loop's that uses it. */
+static void a_channel_made_before_the_runtime(void **state)
+{
+    (void)state;
+    assert_int_equal(weir_chan_open(&outside.c, .capacity = 1), 0);
+    in_task(use_made_outside);
+    in_task(use_made_outside);
+    weir_chan_free(outside.c);
+}
+
+static int release_it(void *arg)
+{
+    weir_release(arg);
+    return weir_try_acquire(arg) == 0 ? 1 : 0;
+}
+
+/* What took a unit in a task may give it back where it blocks. */
+static int release_in_a_pool(void *arg)
+{
+    weir_semaphore *semaphore;
+
+    (void)arg;
+    CHECK_INT(weir_semaphore_new(&semaphore, .units = 1), 0);
+    CHECK_INT(weir_acquire(semaphore), 0);
+    WEIR_SCOPE(s, .timeout_ms = 5000) {
+        int rc;
+
+        weir_go_on(s, 1, take_its_unit, semaphore);
+        CHECK_INT(weir_sleep_ms(2), 0);
+        rc = weir_block(release_it, semaphore);
+        CHECK(rc >= 0);
+        if (rc == 1) /* it was faster than the other loop */
+            weir_release(semaphore);
+        CHECK_INT(weir_join(s), 0);
+    }
+    weir_semaphore_free(semaphore);
+    return 0;
+}
+
+static void a_unit_is_given_back_in_a_blocking_call(void **state)
+{
+    (void)state;
+    run_on_loops(release_in_a_pool, NULL);
+}
+
+static int try_lock_in_a_pool(void *arg)
+{
+    (void)arg;
+    CHECK_INT(weir_try_lock(&outside.mutex), WEIR_EWRONGUSE);
+    return 0;
+}
+
+static int try_read_in_a_pool(void *arg)
+{
+    (void)arg;
+    CHECK_INT(weir_try_read_lock(&outside.rwlock), WEIR_EWRONGUSE);
+    return 0;
+}
+
+static int unlock_in_a_pool(void *arg)
+{
+    (void)arg;
+    weir_unlock(&outside.mutex);
+    return 0;
+}
+
+static int block_on_try_lock(void *arg)
+{
+    return weir_block(try_lock_in_a_pool, arg);
+}
+
+static int block_on_try_read(void *arg)
+{
+    return weir_block(try_read_in_a_pool, arg);
+}
+
+static int block_on_unlock(void *arg)
+{
+    return weir_block(unlock_in_a_pool, arg);
+}
+
+static void locks_are_for_tasks(void **state)
+{
+    (void)state;
+    expect_wrong_use(block_on_try_lock, "a mutex is tried outside a task");
+    expect_wrong_use(block_on_try_read, "a read-write lock is tried outside a task");
+    expect_wrong_use(block_on_unlock, "a task unlocks a mutex that it does not hold");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(room_that_comes_back_while_both_ends_wait),
         cmocka_unit_test(a_oneshot_channel_passes_one_item_whoever_reserves),
         cmocka_unit_test(a_child_elsewhere_is_given_the_unit_it_needs),
+        cmocka_unit_test(a_loop_that_is_not_there),
+        cmocka_unit_test(who_starts_many_lets_others_run),
         cmocka_unit_test(a_late_success_from_elsewhere_is_dropped_without_a_stack_as_well),
         cmocka_unit_test(a_semaphore_is_not_freed_under_who_waits),
+        cmocka_unit_test(a_channel_made_before_the_runtime),
+        cmocka_unit_test(a_unit_is_given_back_in_a_blocking_call),
+        cmocka_unit_test(locks_are_for_tasks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,9 +95,9 @@ static int may_take(const weir_signals *self, int number)
     return 0;
 }
 
-/* With the lock held: the first free place of those from first up to end, in
- * *ret_place. */
-static int find_place(int first, int end, weir_signals **ret_place)
+/* With the lock held: the first free place of those from first up to end. NULL: there is
+ * none, and the chain says why. */
+static weir_signals *find_place(int first, int end, int *ret_code)
 {
     for (int i = first; i < end; i++) {
         weir_signals *self = &signals.places[i];
@@ -106,14 +106,16 @@ static int find_place(int first, int end, weir_signals **ret_place)
             continue;
         if (self->event < 0) {
             self->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-            if (self->event < 0)
-                return weir_fail(-errno, "waiting for signals");
+            if (self->event < 0) {
+                *ret_code = weir_fail(-errno, "waiting for signals");
+                return NULL;
+            }
         }
-        *ret_place = self;
-        return 0;
+        return self;
     }
-    return end > PLACES ? weir_fail(-EBUSY, "the program's end is waited for already")
-                        : weir_fail(WEIR_EFULL, "signals are taken by %d already", PLACES);
+    *ret_code = end > PLACES ? weir_fail(-EBUSY, "the program's end is waited for already")
+                             : weir_fail(WEIR_EFULL, "signals are taken by %d already", PLACES);
+    return NULL;
 }
 
 static void give_back(weir_signals *self)
@@ -162,16 +164,16 @@ static int take(weir_signals *self, const int *numbers, size_t count)
 static int take_place(int first, int end, weir_signals **ret_signals, const int *numbers,
                       size_t count, void (*again)(int number))
 {
-    weir_signals *self = NULL;
-    int rc;
+    weir_signals *self;
+    int rc = 0;
 
     pthread_mutex_lock(&signals.lock);
     if (!signals.made)
         for (int i = 0; i <= PLACES; i++)
             signals.places[i].event = -1;
     signals.made = true;
-    rc = find_place(first, end, &self);
-    if (rc == 0) {
+    self = find_place(first, end, &rc);
+    if (self) {
         self->again = again;
         rc = take(self, numbers, count);
     }

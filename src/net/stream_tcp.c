@@ -73,9 +73,11 @@ static void tcp_out_ended(struct tcp_stream *self)
     stream_wake(&self->writer);
 }
 
-/* Send what is in the chain, as long as the kernel takes it at once. */
-static void tcp_send_chain(struct tcp_stream *self)
+/* Send what is in the chain, as long as the kernel takes it at once. Together with
+ * what other streams send, unless somebody waits for it. */
+static void tcp_send_chain(struct tcp_stream *self, bool together)
 {
+    self->out.send.together = together;
     while (self->queue.bytes > 0 && !self->out.pending && !self->in_call) {
         self->out.send.iov = self->vectors;
         self->out.send.count = tcp_vectors(self, self->vectors);
@@ -91,14 +93,14 @@ static void tcp_out_done(struct io_op *op)
 
     tcp_out_ended(self);
     if (!op->cancelled)
-        tcp_send_chain(self);
+        tcp_send_chain(self, true);
     if (self->closing && !op->pending)
         tcp_free(self);
 }
 
 static void tcp_flush_chain(struct deferred *work)
 {
-    tcp_send_chain(container_of(work, struct tcp_stream, flush));
+    tcp_send_chain(container_of(work, struct tcp_stream, flush), true);
 }
 
 static ssize_t tcp_try_write(weir_stream *s, weir_str data)
@@ -114,7 +116,7 @@ static ssize_t tcp_try_write(weir_stream *s, weir_str data)
 /* Wait until the chain has changed. */
 static int tcp_wait_chain(struct tcp_stream *self, const char *what)
 {
-    tcp_send_chain(self);
+    tcp_send_chain(self, false);
     if (self->base.write_rc < 0)
         return self->base.write_rc;
     return self->out.pending ? stream_wait(&self->writer, what, self) : 0;
@@ -276,7 +278,7 @@ static void tcp_close(weir_stream *s)
     struct tcp_stream *self = (struct tcp_stream *)s;
     struct loop *loop = loop_self();
 
-    tcp_send_chain(self);
+    tcp_send_chain(self, false);
     if (!self->out.pending) {
         tcp_free(self);
         return;

@@ -69,6 +69,7 @@ struct io_op {
             const struct iovec *iov;
             unsigned count;
             size_t moved; /* bytes sent so far, valid at any time */
+            bool together; /* may be sent with others' at the end of the turn */
         } send;
         struct {        /* IO_CONNECT: res is 0 */
             const struct sockaddr *addr;

@@ -1,9 +1,8 @@
 /* The io_uring backend: one ring a loop, entered once a turn.
  *
  * What can succeed at once is done by a plain call, as on epoll (socket.c): an
- * accept after an accept, and every send, since the first try nearly always takes
- * all, and a request of the ring costs as much as the call it saves. What waits is
- * a request in the ring, made when something waits for it:
+ * accept after an accept, and the sends that somebody is to have the result of now.
+ * What waits is a request in the ring, made when something waits for it:
  *
  *   SHOT   receives again and again, into the ring's buffers, until it is
  *          cancelled: nothing is asked for anew between two receives, and an idle
@@ -12,6 +11,8 @@
  *          first receive, so that nothing is read ahead of who may only look;
  *          always where the kernel can't do SHOT; when no buffer can be lent
  *   OUT    waits once for room, or for the end of a connect
+ *   SEND   one of the turn's many small sends, all of them handed over by one call:
+ *          tried once (MSG_DONTWAIT), and so ended when that call returns
  *
  * Requests refer to a slot, not to the io_file: it lives until the kernel has
  * ended all of them, though the file was detached and its number closed. They are
@@ -19,9 +20,10 @@
  * detached before costs nothing, and no request can meet a number that was closed.
  *
  * Cancelling an operation is a matter of this file alone: no request refers to
- * memory of its owner. What SHOT brings when nobody reads is held for the next
- * receive, and SHOT is cancelled: at most HELD_MAX buffers and those that were
- * on their way.
+ * memory of its owner but SEND, and that only until it is handed over. From then on
+ * it has a result, and an operation that is cancelled ends with that. What SHOT
+ * brings when nobody reads is held for the next receive, and SHOT is cancelled: at
+ * most HELD_MAX buffers and those that were on their way.
  *
  * Invariants: a slot with requests in the kernel (armed) is not freed; one that
  * wants a request stands in wanting; done is only called from poll. */
@@ -44,12 +46,14 @@
 #define HELD_MAX 2
 #define STARVED_MANY 2 /* in one turn: more buffers are lent */
 #define LEAVE_NS 1000000000
+#define SENDS_TOGETHER 64 /* so many are handed over before the turn's end */
+#define SEND_MAX 16384    /* bytes; the call is nothing beside the copying of more */
 
-enum { SHOT = 1, IN = 2, OUT = 4 };           /* requests */
+enum { SHOT = 1, IN = 2, OUT = 4, SEND = 8 }; /* requests */
 enum { LISTENING = 1, RECEIVED = 2, ENDED = 4, UNWANTED = 8 }; /* slot->flags */
 
 /* The user data of requests without a slot: less than a slot's alignment. */
-enum { FOR_NOBODY = 8, FOR_WAKE = 9, FOR_FOREIGN = 10 };
+enum { FOR_NOBODY = 1, FOR_WAKE = 2, FOR_FOREIGN = 3 };
 
 struct uring_slot {
     struct slab_head head;
@@ -72,6 +76,7 @@ struct uring_backend {
     uint64_t random;
     uint32_t armed;        /* requests in the kernel */
     uint32_t starved;      /* receives without a buffer, this turn */
+    uint32_t sends;        /* SENDs that are wanted */
     int wake;
     bool wake_armed, foreign_armed;
     bool leaving;
@@ -171,6 +176,10 @@ static void prepare(struct io_uring_sqe *sqe, struct uring_slot *slot, unsigned 
         sqe->buf_group = URING_GROUP;
     } else if (request == OUT) {
         io_uring_prep_poll_add(sqe, slot->fd, POLLOUT);
+    } else if (request == SEND) {
+        const struct iovec *iov = slot->writer->send.iov;
+
+        io_uring_prep_send(sqe, slot->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
     } else {
         io_uring_prep_poll_add(
             sqe, slot->fd, slot->flags & LISTENING ? POLLIN | EPOLLEXCLUSIVE : POLLIN | POLLRDHUP);
@@ -189,7 +198,7 @@ static bool can_lend(struct uring_backend *be, struct buf_pool *pool)
 /* Make what a slot wants, and cancel what is of no use; false: the ring is full. */
 static bool make_requests(struct uring_backend *be, struct uring_slot *slot, struct buf_pool *pool)
 {
-    for (unsigned request = SHOT; request <= OUT; request <<= 1) {
+    for (unsigned request = SHOT; request <= SEND; request <<= 1) {
         bool wanted = slot->wants & request, armed = slot->armed & request;
         bool unwanted = !slot->file || slot->flags & UNWANTED ||
                         (request == SHOT && slot->held_count >= HELD_MAX);
@@ -215,6 +224,7 @@ static bool make_requests(struct uring_backend *be, struct uring_slot *slot, str
             slot->armed |= (uint8_t)request;
             slot->wants &= (uint8_t)~request;
             be->armed++;
+            be->sends -= request == SEND;
         }
     }
     return true;
@@ -339,6 +349,27 @@ static bool try_op(struct loop *loop, struct io_op *op)
     }
 }
 
+/* Is this to be sent with others'? */
+static bool send_together(struct loop *loop, struct io_op *op)
+{
+    struct uring_backend *be = backend_of(loop);
+
+    if (!op->send.together || op->send.count != 1 || op->send.iov->iov_len > SEND_MAX ||
+        !(op->file->ready & CAN_WRITE) || be->leaving)
+        return false;
+    want(be, slot_of(op->file), SEND);
+    be->sends++;
+    return true;
+}
+
+static void send_withdraw(struct uring_backend *be, struct uring_slot *slot)
+{
+    if (!(slot->wants & SEND))
+        return;
+    slot->wants &= (uint8_t)~SEND;
+    be->sends--;
+}
+
 /* See to it that there is a request that will bring this operation on. */
 static void await(struct uring_backend *be, struct io_op *op)
 {
@@ -379,6 +410,13 @@ static bool uring_submit(struct loop *loop, struct io_op *op)
         op->res = -EBUSY;
         return true;
     }
+    if (op->kind == IO_SEND && send_together(loop, op)) {
+        op->pending = true;
+        *place = op;
+        if (be->sends >= SENDS_TOGETHER && be->ring.enabled && make_all_requests(loop))
+            io_uring_submit(&be->ring.ring);
+        return false;
+    }
     if (try_op(loop, op))
         return true;
     op->pending = true;
@@ -411,11 +449,16 @@ static void uring_cancel(struct loop *loop, struct io_op *op)
 
     if (!op->pending || op->cancelled)
         return;
-    if (op->kind == IO_POLL)
-        foreign_forget(&be->foreign, op);
-    else
-        *place_of(op) = NULL;
     op->cancelled = true;
+    if (op->kind == IO_SEND && slot_of(op->file)->armed & SEND)
+        return; /* it has a result */
+    if (op->kind == IO_POLL) {
+        foreign_forget(&be->foreign, op);
+    } else {
+        *place_of(op) = NULL;
+        if (op->kind == IO_SEND)
+            send_withdraw(be, slot_of(op->file));
+    }
     if (op->kind != IO_ACCEPT || !listen_off(loop, op))
         op->res = -ECANCELED;
     if (op->kind == IO_SEND && op->send.moved > 0)
@@ -431,15 +474,19 @@ static struct io_op *waiting(struct uring_backend *be, struct io_op *op)
     return be->leaving ? NULL : op;
 }
 
-static void op_retry(struct loop *loop, struct io_op *op)
+static void op_end(struct io_op *op)
 {
-    if (!try_op(loop, op)) {
-        await(backend_of(loop), op);
-        return;
-    }
     *place_of(op) = NULL;
     op->pending = false;
     op->done(op);
+}
+
+static void op_retry(struct loop *loop, struct io_op *op)
+{
+    if (try_op(loop, op))
+        op_end(op);
+    else
+        await(backend_of(loop), op);
 }
 
 static void free_if_idle(struct uring_backend *be, struct uring_slot *slot)
@@ -469,8 +516,11 @@ static void shot_ended(struct loop *loop, struct uring_slot *slot, int res, stru
         buf->to = (uint32_t)res;
         hold(be, slot, buf);
     } else if (res == -ENOBUFS) {
-        /* The reader goes on in the next turn. One that takes all buffers by itself
-         * would take as many as there are. */
+        /* A call takes what there is: to ask the ring again, many at a time, would
+         * find the buffers gone again. One that takes all buffers by itself would take
+         * as many as there are. */
+        if (slot->file)
+            slot->file->ready |= CAN_READ;
         if (++be->starved == STARVED_MANY)
             uring_ring_lend_more(&be->ring);
     } else if (res == -EINVAL || res == -EOPNOTSUPP || res == -ENOSYS) {
@@ -500,6 +550,28 @@ static void poll_ended(struct loop *loop, struct uring_slot *slot, unsigned requ
         op_retry(loop, op);
 }
 
+/* Its operation is there: until now it could not end. */
+static void send_ended(struct loop *loop, struct uring_slot *slot, int res)
+{
+    struct io_op *op = waiting(backend_of(loop), slot->writer);
+
+    if (!op)
+        return;
+    if (res > 0)
+        op->send.moved += (size_t)res;
+    else if (res == -EAGAIN)
+        slot->file->ready &= (uint8_t)~CAN_WRITE;
+    if (res < 0 && res != -EAGAIN && res != -EINTR) {
+        op->res = res;
+        op_end(op);
+    } else if (op->cancelled || op->send.moved == op->send.iov->iov_len) {
+        op->res = op->send.moved > 0 ? (int)op->send.moved : -ECANCELED;
+        op_end(op);
+    } else {
+        op_retry(loop, op);
+    }
+}
+
 static void request_ended(struct loop *loop, const struct io_uring_cqe *cqe)
 {
     struct uring_backend *be = backend_of(loop);
@@ -522,6 +594,8 @@ static void request_ended(struct loop *loop, const struct io_uring_cqe *cqe)
         free_if_idle(be, slot);
     else if (request == SHOT)
         shot_ended(loop, slot, cqe->res, buf);
+    else if (request == SEND)
+        send_ended(loop, slot, cqe->res);
     else
         poll_ended(loop, slot, request, cqe->res);
 }
@@ -547,8 +621,8 @@ static void completion(struct loop *loop, const struct io_uring_cqe *cqe)
     }
 }
 
-/* True when one was there. */
-static bool take_completion(struct loop *loop)
+/* False: there was none. What has brought input is taken from *input. */
+static bool take_completion(struct loop *loop, int *input)
 {
     struct io_uring *ring = &backend_of(loop)->ring.ring;
     struct io_uring_cqe *found, cqe;
@@ -563,6 +637,7 @@ static bool take_completion(struct loop *loop)
     if (count == 0)
         return false;
     io_uring_cq_advance(ring, 1); /* its place is free before anything else is done */
+    *input -= (cqe.user_data & 15) != SEND;
     completion(loop, &cqe);
     return true;
 }
@@ -582,6 +657,7 @@ static void run_ended(struct uring_backend *be)
 static void uring_poll(struct loop *loop, int64_t until_ns)
 {
     struct uring_backend *be = backend_of(loop);
+    int input = URING_BATCH;
 
     if (unlikely(!be->ring.enabled) && uring_ring_enable(&be->ring) < 0)
         rt_wrong_use("loop %u can't enable its ring", loop->index);
@@ -594,9 +670,8 @@ static void uring_poll(struct loop *loop, int64_t until_ns)
     uring_ring_enter(&be->ring, until_ns);
     /* What completions set timers by must not be the time before the wait. */
     loop->now_ns = socket_now_ns(loop);
-    for (int i = 0; i < URING_BATCH; i++)
-        if (!take_completion(loop))
-            break;
+    while (input > 0 && take_completion(loop, &input))
+        continue;
     run_ended(be);
 }
 
@@ -608,7 +683,10 @@ static void uring_leave(struct loop *loop)
     struct uring_backend *be = backend_of(loop);
     int64_t until_ns = socket_now_ns(loop) + LEAVE_NS;
     struct io_uring_sqe *sqe;
+    int ignored = 0;
 
+    if (be->ring.enabled && be->sends > 0)
+        submit_now(loop);
     be->leaving = true;
     if (!be->ring.enabled)
         return;
@@ -619,7 +697,7 @@ static void uring_leave(struct loop *loop)
     }
     while (be->armed > 0 && socket_now_ns(loop) < until_ns) {
         uring_ring_enter(&be->ring, until_ns);
-        while (take_completion(loop))
+        while (take_completion(loop, &ignored))
             continue;
     }
 }

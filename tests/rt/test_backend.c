@@ -22,6 +22,7 @@
 #include <weir/stream.h>
 
 #include "base/budget.h"
+#include "net/stream.h"
 #include "rt/backend_choice.h"
 #include "rt/rt.h"
 
@@ -252,6 +253,158 @@ BACKEND_TEST(receiving_goes_on_when_memory_is_short)
     for (int i = 0; i < 100; i++)
         pair_close(&pairs[i]);
     return 0;
+}
+
+/* ---- sending together ------------------------------------------------------------ */
+
+#define SENDERS 150 /* more than are handed over at once */
+
+static char sent_block[3000];
+
+/* Returns as io_submit(). */
+static bool pair_send(struct pair *p, const struct iovec *iov)
+{
+    p->op = (struct io_op){ .kind = IO_SEND,
+                            .file = &p->file,
+                            .done = pair_done,
+                            .done_arg = p,
+                            .send = { .iov = iov, .count = 1, .together = true } };
+    if (!io_submit(loop_self(), &p->op))
+        return false;
+    p->ended++;
+    return true;
+}
+
+static size_t taken(int fd)
+{
+    static char block[65536];
+    size_t sum = 0;
+    ssize_t n;
+
+    while ((n = recv(fd, block, sizeof(block), MSG_DONTWAIT)) > 0)
+        sum += (size_t)n;
+    return sum;
+}
+
+/* All are sent, whole, and each ends once. */
+BACKEND_TEST(many_send_together)
+{
+    struct iovec iov = { sent_block, sizeof(sent_block) };
+    struct pair *pairs = calloc(SENDERS, sizeof(*pairs));
+
+    (void)arg;
+    for (int i = 0; i < SENDERS; i++)
+        pair_open(&pairs[i]);
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 0; i < SENDERS; i++)
+            pair_send(&pairs[i], &iov);
+        turns(3);
+        for (int i = 0; i < SENDERS; i++) {
+            CHECK_INT(pairs[i].ended, round);
+            CHECK_INT(pairs[i].op.res, (int)sizeof(sent_block));
+            CHECK_INT(taken(pairs[i].other), sizeof(sent_block));
+        }
+    }
+    for (int i = 0; i < SENDERS; i++)
+        pair_close(&pairs[i]);
+    free(pairs);
+    return 0;
+}
+
+/* Some were handed over, some were not: each tells what has become of its bytes. */
+BACKEND_TEST(a_cancelled_send_tells_what_was_sent)
+{
+    struct iovec iov = { sent_block, sizeof(sent_block) };
+    struct pair *pairs = calloc(SENDERS, sizeof(*pairs));
+
+    (void)arg;
+    for (int i = 0; i < SENDERS; i++)
+        pair_open(&pairs[i]);
+    for (int i = 0; i < SENDERS; i++)
+        pair_send(&pairs[i], &iov);
+    for (int i = 0; i < SENDERS; i++)
+        io_cancel(loop_self(), &pairs[i].op);
+    turns(3);
+    for (int i = 0; i < SENDERS; i++) {
+        int res = pairs[i].op.res;
+
+        CHECK_INT(pairs[i].ended, 1);
+        CHECK(res == -ECANCELED || res == (int)sizeof(sent_block));
+        CHECK_INT(taken(pairs[i].other), res < 0 ? 0 : sizeof(sent_block));
+        CHECK_INT(pair_send(&pairs[i], &iov) || pairs[i].op.pending, 1);
+    }
+    turns(3);
+    for (int i = 0; i < SENDERS; i++) {
+        CHECK_INT(taken(pairs[i].other), sizeof(sent_block));
+        pair_close(&pairs[i]);
+    }
+    free(pairs);
+    return 0;
+}
+
+/* A socket without room: the send waits, and goes on when there is some. */
+BACKEND_TEST(a_send_without_room_waits)
+{
+    struct iovec iov = { sent_block, sizeof(sent_block) };
+    struct pair p;
+    size_t before;
+
+    (void)arg;
+    pair_open(&p);
+    before = fill(p.fd);
+    CHECK(!pair_send(&p, &iov));
+    turns(3);
+    CHECK_INT(p.ended, 0);
+    CHECK_INT(taken(p.other), before);
+    turns(3);
+    CHECK_INT(p.ended, 1);
+    CHECK_INT(p.op.res, (int)sizeof(sent_block));
+    CHECK_INT(taken(p.other), sizeof(sent_block));
+
+    fill(p.fd);
+    CHECK(!pair_send(&p, &iov));
+    turns(3);
+    io_cancel(loop_self(), &p.op);
+    turns(1);
+    CHECK_INT(p.ended, 2);
+    CHECK(p.op.res == -ECANCELED || p.op.res == (int)p.op.send.moved);
+
+    close(p.other);
+    p.other = -1;
+    if (!pair_send(&p, &iov))
+        turns(3);
+    CHECK_INT(p.ended, 3);
+    CHECK_INT(p.op.res, -EPIPE);
+    pair_close(&p);
+    return 0;
+}
+
+/* What was written before the last task has ended is sent. */
+static int write_and_end(void *arg)
+{
+    weir_stream *s;
+
+    CHECK_INT(stream_tcp_adopt(*(int *)arg, &s), 0);
+    CHECK_INT(weir_stream_try_write(s, WEIR_S("the last words")), 14);
+    weir_stream_close(s);
+    return 0;
+}
+
+static void what_was_written_at_the_end_is_sent(void **state)
+{
+    static const weir_backend backends[] = { WEIR_BACKEND_EPOLL, WEIR_BACKEND_IO_URING };
+
+    (void)state;
+    for (int i = 0; i < (uring_can_be_used ? 2 : 1); i++) {
+        char in[32];
+        int fds[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+        assert_int_equal(weir_run(write_and_end, &fds[0], .loops = 1, .backend = backends[i]), 0);
+        assert_int_equal(recv(fds[1], in, sizeof(in), MSG_DONTWAIT), 14);
+        assert_memory_equal(in, "the last words", 14);
+        close(fds[1]);
+    }
 }
 
 /* ---- ends ------------------------------------------------------------------------ */
@@ -540,6 +693,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_cancelled_receive_loses_no_byte),
         cmocka_unit_test(all_of_many_receive),
         cmocka_unit_test(receiving_goes_on_when_memory_is_short),
+        cmocka_unit_test(many_send_together),
+        cmocka_unit_test(a_cancelled_send_tells_what_was_sent),
+        cmocka_unit_test(a_send_without_room_waits),
+        cmocka_unit_test(what_was_written_at_the_end_is_sent),
         cmocka_unit_test(a_close_is_seen_by_the_peer),
         cmocka_unit_test(a_closed_listener_is_closed_at_once),
         cmocka_unit_test(a_loop_that_stops_to_accept_takes_no_connection_along),

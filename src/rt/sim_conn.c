@@ -18,12 +18,14 @@
 #define STEP_AGAIN_NS (200 * SIM_MS)
 
 static void party_name(const struct sim_party *party, char text[static SIM_PARTY_NAME_BYTES]);
+static void end_name(const struct sim_party *party, char text[static SIM_PARTY_NAME_BYTES]);
 static void handshake(struct sim *sim, struct sim_event *event);
 static void tell(struct sim *sim, struct sim_event *event);
 
 static void end_init(struct sim_end *end, uint8_t side, int family)
 {
     end->side = side;
+    end->party.name = end_name;
     end->base.fd = -1;
     list_init(&end->base.attaches);
     list_init(&end->link);
@@ -46,6 +48,7 @@ struct sim_conn *sim_conn_new(struct sim *sim, int family)
     sim_event_init(&conn->tell, tell);
     for (uint8_t side = 0; side < 2; side++) {
         end_init(&conn->end[side], side, family);
+        conn->end[side].party.number = ++sim->party_count;
         sim_pipe_init(&conn->pipe[side], side);
     }
     conn->end[0].state = SIM_END_NEW;
@@ -123,6 +126,11 @@ void sim_conn_name(const struct sim_conn *conn, char text[static SIM_PARTY_NAME_
 static void party_name(const struct sim_party *party, char text[static SIM_PARTY_NAME_BYTES])
 {
     sim_conn_name(container_of(party, struct sim_conn, party), text);
+}
+
+static void end_name(const struct sim_party *party, char text[static SIM_PARTY_NAME_BYTES])
+{
+    sim_conn_name(sim_conn_of(container_of(party, struct sim_end, party)), text);
 }
 
 static void note_conn(struct sim_conn *conn, const char *what)

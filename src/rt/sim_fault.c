@@ -1,7 +1,7 @@
 /* What fails in a simulation, and when.
  *
- * Each kind of fault has a source of chance of its own, and in it each connection
- * (and each socket for datagrams) has one, asked once at each occasion: so when one kind is turned off, or a single
+ * Each kind of fault has a source of chance of its own, and in it each connection,
+ * each of its ends, and each socket for datagrams has one, asked once at each occasion: so when one kind is turned off, or a single
  * fault is left out, the others still come up where they did, as long as the program
  * does the same there. That is what lets a failing run be made smaller.
  *

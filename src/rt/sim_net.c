@@ -253,7 +253,7 @@ static bool recv_bytes(struct loop *loop, struct sim_end *end, struct io_op *op)
     }
     if (len > BUF_ROOM - buf->to)
         len = BUF_ROOM - buf->to;
-    if (len > 1 && sim_fault(sim, SIM_FAULT_short_read, &conn->party))
+    if (len > 1 && sim_fault(sim, SIM_FAULT_short_read, &end->party))
         len = 1 + sim_fault_draw(sim, len);
     ring_take(pipe, sim->opts.buffer_bytes, buf->data + buf->to, len);
     buf->to += (uint32_t)len;
@@ -339,10 +339,10 @@ static void send_faults(struct sim_end *end)
     struct sim_conn *conn = sim_conn_of(end);
     struct sim *sim = conn->sim;
 
-    sim_fault_cuts(sim, conn->net, &conn->party);
-    if (!conn->gone && sim_fault(sim, SIM_FAULT_vanish, &conn->party))
+    sim_fault_cuts(sim, conn->net, &end->party);
+    if (!conn->gone && sim_fault(sim, SIM_FAULT_vanish, &end->party))
         sim_conn_vanish(conn);
-    if (sim_fault(sim, SIM_FAULT_reset, &conn->party)) {
+    if (sim_fault(sim, SIM_FAULT_reset, &end->party)) {
         send_reset(end);
         sim_end_break(end, ECONNRESET);
     }
@@ -362,7 +362,7 @@ static bool send_some(struct sim_end *end, struct io_op *op, size_t rest)
     struct sim *sim = sim_conn_of(end)->sim;
     struct sim_pipe *pipe = out_of(end);
     size_t room = sim->opts.buffer_bytes - (pipe->sent - pipe->acked), put;
-    bool pieces = rest > 1 && sim_fault(sim, SIM_FAULT_short_write, &sim_conn_of(end)->party);
+    bool pieces = rest > 1 && sim_fault(sim, SIM_FAULT_short_write, &end->party);
 
     if (!pipe->bytes)
         pipe->bytes = base_malloc(sim->opts.buffer_bytes);

@@ -119,6 +119,7 @@ struct sim_end {
     struct sim_listener *listener;
     enum sim_end_state state;
     uint8_t side;
+    struct sim_party party; /* of its own: what one end meets is not the other's */
     int error;      /* reported once */
     bool was_reset;
     bool saw_fin;   /* the peer's end of stream has arrived */

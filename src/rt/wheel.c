@@ -30,47 +30,58 @@ static uint64_t tick_of(int64_t at_ns)
     return ((uint64_t)at_ns + WHEEL_TICK_NS - 1) / WHEEL_TICK_NS;
 }
 
-static void wheel_insert(struct wheel *wheel, struct timer *timer)
+/* The last of its slot. */
+static inline void wheel_put(struct wheel *wheel, unsigned level, unsigned slot,
+                             struct timer *timer)
 {
-    uint64_t tick = tick_of(timer->at_ns), delta;
-    unsigned level, slot;
+    struct node *head = &wheel->slots[level][slot], *last;
 
-    if (tick <= wheel->tick)
-        tick = wheel->tick + 1;
-    delta = tick - wheel->tick;
-    if (delta > WHEEL_HORIZON) {
-        delta = WHEEL_HORIZON;
-        tick = wheel->tick + delta;
-    }
-    /* The level is where the highest digit differs, so that the slot's turn comes
-     * before the timer's. */
-    level = (63u - (unsigned)__builtin_clzll((tick ^ wheel->tick) | WHEEL_MASK)) / WHEEL_BITS;
-    if (level >= WHEEL_LEVELS)
-        level = WHEEL_LEVELS - 1;
-    slot = (tick >> (level * WHEEL_BITS)) & WHEEL_MASK;
-    list_push(&wheel->slots[level][slot], &timer->link);
-    wheel->used[level] |= 1ull << slot;
+    __asm__("" : "+r"(head)); /* or gcc works out each of its uses anew */
+    last = head->prev;
+    if (last == head)
+        wheel->used[level] |= 1ull << slot;
+    timer->link.next = head;
+    timer->link.prev = last;
+    last->next = &timer->link;
+    head->prev = &timer->link;
 }
 
-static void wheel_remove(struct wheel *wheel, struct timer *timer)
+static inline void wheel_insert(struct wheel *wheel, struct timer *timer)
 {
-    struct node *head = timer->link.next;
+    uint64_t tick = tick_of(timer->at_ns);
+    unsigned level;
 
-    /* Its neighbours were set at any time, and are in no cache: fetch both at once. */
-    __builtin_prefetch(timer->link.prev, 1);
-    __builtin_prefetch(head, 1);
-    if (head == timer->link.prev) {
+    /* Beyond the horizon, or (below 0, that is, huge) not after the current tick. */
+    if (unlikely(tick - wheel->tick - 1 >= WHEEL_HORIZON))
+        tick = wheel->tick + (tick <= wheel->tick ? 1 : WHEEL_HORIZON);
+    /* The level is where the highest digit differs, so that the slot's turn comes
+     * before the timer's. */
+    level = ((unsigned)__builtin_clzll((tick ^ wheel->tick) | WHEEL_MASK) ^ 63) / WHEEL_BITS;
+    if (unlikely(level >= WHEEL_LEVELS))
+        level = WHEEL_LEVELS - 1;
+    wheel_put(wheel, level, (tick >> (level * WHEEL_BITS)) & WHEEL_MASK, timer);
+}
+
+static inline void wheel_remove(struct wheel *wheel, struct timer *timer)
+{
+    struct node *next = timer->link.next, *prev = timer->link.prev;
+
+    /* Its neighbours were set at any time, and are in no cache: fetch both at once.
+     * They are written to, never read, so nothing waits for them. */
+    __builtin_prefetch(prev, 1);
+    __builtin_prefetch(next, 1);
+    if (next == prev) {
         struct node *first = &wheel->slots[0][0];
 
         /* Alone in a list; only a slot's head carries a bit (timers that are
          * being moved are in a list of the mover's). */
-        if (head >= first && head < first + WHEEL_LEVELS * WHEEL_SLOTS) {
-            size_t at = (size_t)(head - first);
+        if (next >= first && next < first + WHEEL_LEVELS * WHEEL_SLOTS) {
+            size_t at = (size_t)(next - first);
 
             wheel->used[at / WHEEL_SLOTS] &= ~(1ull << (at % WHEEL_SLOTS));
         }
     }
-    list_remove(&timer->link);
+    list_unlink(&timer->link);
 }
 
 /* Take a slot's timers out into list. */
@@ -98,8 +109,7 @@ static void wheel_cascade(struct wheel *wheel)
             if (tick_of(timer->at_ns) <= wheel->tick) {
                 unsigned slot = wheel->tick & WHEEL_MASK;
 
-                list_push(&wheel->slots[0][slot], &timer->link);
-                wheel->used[0] |= 1ull << slot;
+                wheel_put(wheel, 0, slot, timer);
             } else {
                 wheel_insert(wheel, timer);
             }
@@ -172,17 +182,17 @@ void timer_init(struct timer *timer, void (*fire)(struct timer *timer))
 
 void timer_set(struct loop *loop, struct timer *timer, int64_t at_ns)
 {
-    timer_clear(loop, timer);
-    if (at_ns == WEIR_NEVER_NS)
-        return;
+    if (timer->at_ns != WEIR_NEVER_NS)
+        wheel_remove(&loop->wheel, timer);
     timer->at_ns = at_ns < 0 ? 0 : at_ns;
-    wheel_insert(&loop->wheel, timer);
+    if (at_ns != WEIR_NEVER_NS)
+        wheel_insert(&loop->wheel, timer);
 }
 
 void timer_clear(struct loop *loop, struct timer *timer)
 {
     if (timer->at_ns == WEIR_NEVER_NS)
         return;
-    wheel_remove(&loop->wheel, timer);
     timer->at_ns = WEIR_NEVER_NS;
+    wheel_remove(&loop->wheel, timer);
 }

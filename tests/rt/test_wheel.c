@@ -112,11 +112,68 @@ static void the_far_future_is_reached(void **state)
     assert_true(now_ns >= INT64_C(3) * 365 * 86400 * 1000000000);
 }
 
+static struct model *turn_of; /* whose turn is next */
+
+static void fired_in_turn(struct timer *timer)
+{
+    assert_ptr_equal(timer, &turn_of->timer);
+    turn_of++;
+    /* Those of the same slot may be cleared, and set anew, before their turn. */
+    if (turn_of == &models[20])
+        for (; turn_of < &models[30]; turn_of++)
+            timer_clear(&loop, &turn_of->timer);
+}
+
+/* However far off they are when they are set: they come down from several levels. */
+static void timers_of_one_tick_fire_in_the_order_of_their_setting(void **state)
+{
+    int64_t at_ns = (int64_t)(64 * 64 * 3 + 64 * 5 + 7) * WHEEL_TICK_NS;
+
+    (void)state;
+    now_ns = 0;
+    wheel_init(&loop.wheel, 0);
+    turn_of = models;
+    for (int i = 0; i < TIMERS; i++) {
+        timer_init(&models[i].timer, fired_in_turn);
+        now_ns = at_ns / TIMERS * i;
+        wheel_advance(&loop.wheel, now_ns);
+        timer_set(&loop, &models[i].timer, at_ns);
+    }
+    wheel_advance(&loop.wheel, at_ns - 1);
+    assert_ptr_equal(turn_of, models);
+    wheel_advance(&loop.wheel, at_ns);
+    assert_ptr_equal(turn_of, models + TIMERS);
+    assert_true(wheel_next_ns(&loop.wheel) == WEIR_NEVER_NS);
+}
+
+/* Not after the current tick, below 0, never: the next tick, or none. */
+static void times_that_have_passed_are_due_at_once(void **state)
+{
+    const int64_t times[] = { 0, -1, INT64_MIN, INT64_C(5000) * WHEEL_TICK_NS };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        now_ns = INT64_C(5000) * WHEEL_TICK_NS;
+        wheel_init(&loop.wheel, now_ns);
+        turn_of = models;
+        timer_init(&models[0].timer, fired_in_turn);
+        timer_set(&loop, &models[0].timer, WEIR_NEVER_NS);
+        assert_false(timer_is_set(&models[0].timer));
+        timer_set(&loop, &models[0].timer, times[i]);
+        assert_true(wheel_next_ns(&loop.wheel) == now_ns + WHEEL_TICK_NS);
+        wheel_advance(&loop.wheel, now_ns + WHEEL_TICK_NS);
+        assert_ptr_equal(turn_of, models + 1);
+        assert_true(wheel_next_ns(&loop.wheel) == WEIR_NEVER_NS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_timers),
         cmocka_unit_test(the_far_future_is_reached),
+        cmocka_unit_test(timers_of_one_tick_fire_in_the_order_of_their_setting),
+        cmocka_unit_test(times_that_have_passed_are_due_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

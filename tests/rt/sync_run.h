@@ -3,7 +3,7 @@
 #ifndef RT_SYNC_RUN_H
 #define RT_SYNC_RUN_H
 
-#include "support/in_task.h"
+#include "support/both.h"
 
 #include <signal.h>
 #include <sys/wait.h>
@@ -37,13 +37,7 @@ static struct sim_opts simulation;
 
 static inline int run_simulated(weir_fn *fn, void *arg, const weir_run_opts *opts)
 {
-    struct sim *sim = sim_new(&simulation);
-    int rc = sim_run(sim, fn, arg, opts);
-
-    if (rc < 0)
-        fprintf(stderr, "seed %llu\n%s", (unsigned long long)simulation.seed, sim_trace_text(sim));
-    sim_free(sim);
-    return rc;
+    return run_in_sim(&simulation, fn, arg, opts);
 }
 
 /* Cancel at every wait, on epoll and in 12 orders on the simulator. */

@@ -2,7 +2,7 @@
  *
  * In virtual time, where work takes as long as these tests say it does: burn()
  * moves the simulation's clock, as a task that computes does the world's. */
-#include "support/in_task.h"
+#include "support/both.h"
 
 #include <weir/chan.h>
 #include <weir/time.h>
@@ -20,15 +20,7 @@ static void burn(int64_t ns)
 
 static void simulate(weir_fn *fn, uint64_t seed)
 {
-    struct sim_opts opts;
-    struct sim *sim;
-
-    sim_opts_init(&opts);
-    opts.seed = seed;
-    sim = sim_new(&opts);
-    assert_non_null(sim);
-    assert_int_equal(sim_run(sim, fn, NULL, NULL), 0);
-    sim_free(sim);
+    assert_int_equal(SIMULATED(fn, opts.seed = seed), 0);
 }
 
 static bool enough;

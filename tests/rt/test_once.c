@@ -389,15 +389,8 @@ static void random_flights_are_shared(void **state)
     (void)state;
     random_begin(&random);
     for (int i = 0; i < 30; i++) {
-        struct sim_opts opts;
-        struct sim *sim;
-
         crowd = (struct crowd){ .random = { random_next(&random) } };
-        sim_opts_init(&opts);
-        opts.seed = random_next(&random);
-        sim = sim_new(&opts);
-        assert_int_equal(sim_run(sim, crowd_run, NULL, NULL), 0);
-        sim_free(sim);
+        assert_int_equal(SIMULATED(crowd_run, opts.seed = random_next(&random)), 0);
         shared += crowd.shared;
         gave_up += crowd.gave_up;
     }

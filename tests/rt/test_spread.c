@@ -1,5 +1,5 @@
 /* Children that run on other loops: .spread and weir_go_on(). */
-#include "support/in_task.h"
+#include "support/both.h"
 
 #include <stdatomic.h>
 
@@ -348,18 +348,10 @@ static void trees_in_the_simulator(void **state)
     first = random_next(&random) % 1000000;
     tree_depth = 3;
     for (uint64_t seed = first; seed < first + 60; seed++) {
-        struct sim_opts opts;
-        struct sim *sim;
-
-        sim_opts_init(&opts);
-        opts.seed = seed;
-        opts.loops = 1 + seed % 4;
-        opts.cancel = seed % 2 ? 20 : 0;
         tree_seed = seed * 2 + 1;
-        sim = sim_new(&opts);
-        assert_non_null(sim);
-        assert_int_equal(sim_run(sim, tree, NULL, NULL), 0);
-        sim_free(sim);
+        assert_int_equal(SIMULATED(tree, opts.seed = seed; opts.loops = 1 + seed % 4;
+                                   opts.cancel = seed % 2 ? 20 : 0),
+                         0);
     }
     assert_int_equal(budget_used(), 0);
 }
@@ -395,15 +387,10 @@ static int swept(void *arg)
 static int on_two_loops(weir_fn *fn, void *arg, const weir_run_opts *opts)
 {
     struct sim_opts how;
-    struct sim *sim;
-    int rc;
 
     sim_opts_init(&how);
     how.loops = 2;
-    sim = sim_new(&how);
-    rc = sim ? sim_run(sim, fn, arg, opts) : -ENOMEM;
-    sim_free(sim);
-    return rc;
+    return run_in_sim(&how, fn, arg, opts);
 }
 
 static void cancelled_at_any_wait(void **state)

@@ -5,23 +5,27 @@
 #include "rt/sim.h"
 #include "support/in_task.h"
 
-static inline int run_simulated(weir_fn *fn, const struct sim_opts *opts)
+/* What fn(arg) returns as a simulation's first task; run may be NULL. */
+static inline int run_in_sim(const struct sim_opts *opts, weir_fn *fn, void *arg,
+                             const weir_run_opts *run)
 {
     struct sim *sim = sim_new(opts);
-    int rc = sim_run(sim, fn, NULL, NULL);
+    int rc = sim ? sim_run(sim, fn, arg, run) : -ENOMEM;
 
+    if (sim && rc < 0)
+        fprintf(stderr, "seed %llu\n%s", (unsigned long long)opts->seed, sim_trace_text(sim));
     sim_free(sim);
     return rc;
 }
 
-/* What fn returns as a simulation's first task; a statement about opts may follow. */
+/* The same of fn(NULL); a statement about opts may follow. */
 #define SIMULATED(fn, ...)                                                     \
     ({                                                                         \
         struct sim_opts opts;                                                  \
                                                                                \
         sim_opts_init(&opts);                                                  \
         __VA_ARGS__;                                                           \
-        run_simulated(fn, &opts);                                              \
+        run_in_sim(&opts, fn, NULL, NULL);                                     \
     })
 
 #define BOTH_TEST(name, ...)                                                   \

@@ -48,6 +48,7 @@ static struct h1_work *work_take(struct h1_conn *c)
     w->stall_ns = WEIR_NEVER_NS;
     w->stall_progress = w->counted = 0;
     outq_init(&w->out, loop_bufs(home->loop), &c->file, output_ended);
+    w->out.op.send.together = true; /* nobody waits for the result in the same turn */
     c->work = w;
     return w;
 }

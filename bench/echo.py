@@ -1,5 +1,5 @@
 """TCP echo: 1,000 connections, one message of 512 bytes at a time on each, on one core; CPU a
-message, of the server alone."""
+message, of the server alone. weir is the program on epoll, uring the same on io_uring."""
 import json
 import subprocess
 from statistics import median
@@ -9,11 +9,12 @@ from process import OTHERS_MAX, Others, Process, cores, needed, pinned, say
 
 CONNECTIONS, BYTES = 1000, 512
 TIMEOUT_SECONDS = 60
+BACKENDS = {"weir": "epoll", "uring": "io_uring"}
 
 
 def command(context, name, port):
     address = f"127.0.0.1:{port}"
-    if name == "weir":
+    if name in BACKENDS:
         return [needed(context.build / "bench/echo"), address]
     if name == "raw":
         return [needed(context.build / "bench/raw_echo"), port]
@@ -25,6 +26,8 @@ def command(context, name, port):
 def run_once(context, name):
     port, others = context.port(), Others()
     env = {"GOMAXPROCS": "1"} if name == "go" else None
+    if name in BACKENDS:
+        env = {"WEIR_BACKEND": BACKENDS[name]}
     with Process(name, command(context, name, port), cores()[0], context.folder, env) as server:
         server.wait_for_port(port)
         load = [needed(context.build / "bench/echo_load"), port, server.pid, CONNECTIONS, BYTES,
@@ -34,14 +37,14 @@ def run_once(context, name):
     if done.returncode != 0:
         raise Unmeasured(f"{name}: {done.stderr.strip()[-400:]}")
     told, share = json.loads(done.stdout), others.share()
-    say(f"  {name:6} {told['cpu_ns']:8.0f} ns CPU a message, "
+    say(f"  {name + (' on ' + BACKENDS[name] if name == 'weir' else ''):13} {told['cpu_ns']:8.0f} ns CPU a message, "
         f"{told['messages'] / told['seconds']:9.0f} messages/s, load {told['load_busy']:.0%} busy"
         + (f" (other programs used {share:.0%} of the machine)" if share > OTHERS_MAX else ""))
     return told["cpu_ns"]
 
 
 def measure(context):
-    runs, faults = {name: [] for name in ("weir", "raw", "go", "tokio")}, {}
+    runs, faults = {name: [] for name in (*BACKENDS, "raw", "go", "tokio")}, {}
     for name in runs:
         try:
             command(context, name, context.port())
@@ -58,11 +61,12 @@ def measure(context):
                 faults[name] = str(fault)
     values = {f"echo_cpu_{name}": median(run) for name, run in runs.items() if name not in faults}
     missing = {f"echo_cpu_{name}": fault for name, fault in faults.items()}
-    for other in ("raw", "go", "tokio"):
-        fault = faults.get("weir") or faults.get(other)
-        if fault:
-            missing[f"echo_vs_{other}"] = fault
-        else:
-            values[f"echo_vs_{other}"] = median(
-                a / b for a, b in zip(runs["weir"], runs[other], strict=True))
+    for own, figure in (("weir", "echo_vs"), ("uring", "echo_uring_vs")):
+        for other in ("raw", "go", "tokio"):
+            fault = faults.get(own) or faults.get(other)
+            if fault:
+                missing[f"{figure}_{other}"] = fault
+            else:
+                values[f"{figure}_{other}"] = median(
+                    a / b for a, b in zip(runs[own], runs[other], strict=True))
     return values, missing

@@ -335,6 +335,7 @@ typedef struct weir_context {
     weir_str trace_id;       /* 32 hexadecimal digits (W3C Trace Context), or absent */
     weir_str span_id;        /* 16 hexadecimal digits, or absent */
     weir_str principal;      /* who the request speaks for, or absent */
+    weir_str route;          /* the pattern that its path has matched, or absent */
     bool sampled;            /* the trace is being recorded */
 } weir_context;
 

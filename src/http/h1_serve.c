@@ -240,6 +240,7 @@ static void start_handler(weir_exchange *x)
     weir_scope scope;
 
     x->running = true;
+    x->context.route = x->route.pattern;
     scope = rt_spawn(loop_app_scope(loop), handler_run, x, &how);
     if (scope.slot) /* else it has ended already, x with it */
         x->scope = scope;

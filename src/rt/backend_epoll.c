@@ -286,6 +286,7 @@ static void epoll_poll(struct loop *loop, int64_t until_ns)
     if (!list_empty(&be->ended))
         until_ns = 0;
     count = wait_events(be, until_ns);
+    loop_awake(loop);
     /* What completions set timers by must not be the time before the wait. */
     loop->now_ns = clock_monotonic_ns();
     be->batch_count = count < 0 ? 0 : count;

@@ -668,6 +668,7 @@ static void uring_poll(struct loop *loop, int64_t until_ns)
         until_ns = 0;
     be->starved = 0;
     uring_ring_enter(&be->ring, until_ns);
+    loop_awake(loop);
     /* What completions set timers by must not be the time before the wait. */
     loop->now_ns = socket_now_ns(loop);
     while (input > 0 && take_completion(loop, &input))

@@ -164,7 +164,8 @@ static struct block_job *job_copy(const struct block_job *from)
     char *to;
 
     copy = base_malloc(sizeof(*copy) + context->correlation_id.len + context->trace_id.len +
-                       context->span_id.len + context->principal.len);
+                       context->span_id.len + context->principal.len +
+                       context->route.len);
     if (!copy)
         return NULL;
     copy->job = *from;
@@ -174,7 +175,8 @@ static struct block_job *job_copy(const struct block_job *from)
     to = copy_slice(&copy->context.correlation_id, copy->text);
     to = copy_slice(&copy->context.trace_id, to);
     to = copy_slice(&copy->context.span_id, to);
-    copy_slice(&copy->context.principal, to);
+    to = copy_slice(&copy->context.principal, to);
+    copy_slice(&copy->context.route, to);
     return &copy->job;
 }
 

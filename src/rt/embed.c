@@ -114,6 +114,7 @@ int weir_embed_start_opt(weir_fn *fn, void *arg, const weir_run_opts *opts)
         return weir_fail(rc, "no descriptor for a loop that lives in another one");
     }
     embed.thread = pthread_self();
+    loop_show_thread(loop_at(0), __builtin_frame_address(0));
     embed.started = runtime_begin(&embed.rc);
     atomic_store(&embed.state, EMBED_RUNNING);
     embed_arm(EMBED_NOW_NS);
@@ -180,6 +181,7 @@ int weir_loop_step(void)
         return rc;
     atomic_store(&loop->asleep, false);
     loop_adopt_thread(loop);
+    atomic_store_explicit(&loop->stack_high, __builtin_frame_address(0), memory_order_relaxed);
     if (!embed_turn(loop)) {
         atomic_store(&embed.state, EMBED_OVER);
         embed_arm(EMBED_NOW_NS); /* who waits for the descriptor learns of it */
@@ -223,6 +225,7 @@ int weir_embed_end(void)
         return rc;
     if (atomic_load(&embed.state) != EMBED_OVER)
         embed_finish(loop_at(0));
+    loop_hide_thread(loop_at(0));
     runtime_join(embed.started);
     embed_close();
     atomic_store(&embed.state, EMBED_NONE);

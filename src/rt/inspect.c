@@ -94,6 +94,7 @@ void inspect_task(const struct loop *loop, const struct task *task, struct inspe
     if (context) {
         copy_slice(ret_task->correlation_id, INSPECT_ID_BYTES, context->correlation_id);
         copy_slice(ret_task->trace_id, INSPECT_ID_BYTES, context->trace_id);
+        copy_slice(ret_task->route, INSPECT_ROUTE_BYTES, context->route);
     }
     ret_task->left_ns = scope->deadline_ns == WEIR_NEVER_NS ? INT64_MAX
                                                             : scope->deadline_ns - loop->now_ns;

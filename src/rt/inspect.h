@@ -19,6 +19,7 @@ struct wait;
 #define INSPECT_PATH_BYTES 160
 #define INSPECT_NAME_BYTES 64
 #define INSPECT_ID_BYTES 64
+#define INSPECT_ROUTE_BYTES 96
 
 enum inspect_state {
     INSPECT_QUEUED, /* has not started: waits for its turn, or for what it needs */
@@ -39,6 +40,7 @@ struct inspect_task {
     char name[INSPECT_NAME_BYTES];
     char path[INSPECT_PATH_BYTES];   /* its scopes, outermost first, as in "a > b" */
     char correlation_id[INSPECT_ID_BYTES], trace_id[INSPECT_ID_BYTES];
+    char route[INSPECT_ROUTE_BYTES]; /* of the request that it works for; may be cut */
     const char *what;                /* parked: for what; else NULL */
     const void *object;              /* and on what; may be NULL */
     int64_t waited_ns, age_ns;       /* parked since; since its first run (0: not yet) */

@@ -9,6 +9,8 @@
  * asleep, and takes the mark away, so that one of many senders does. The owner
  * sets the mark, then looks at the inbox once more, then waits; so a message
  * that came between is seen. */
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "rt/context.h"
 #include "rt/parked.h"
@@ -278,17 +280,9 @@ static inline void pulse_add(_Atomic uint64_t *to, uint64_t n)
                           memory_order_relaxed);
 }
 
-static inline uint64_t pulse_begin(struct pulse *pulse)
+static inline void pulse_end(struct pulse *pulse)
 {
-    uint64_t now = VISIBLE ? ticks_now() : 0;
-
-    if (VISIBLE)
-        atomic_store_explicit(&pulse->began, now, memory_order_relaxed);
-    return now;
-}
-
-static inline void pulse_end(struct pulse *pulse, uint64_t began)
-{
+    uint64_t began = atomic_load_explicit(&pulse->began, memory_order_relaxed);
     uint64_t ticks = VISIBLE ? ticks_now() - began : 0;
     unsigned length = 63 - (unsigned)__builtin_clzll(ticks | 1);
 
@@ -302,10 +296,7 @@ static inline void pulse_end(struct pulse *pulse, uint64_t began)
 
 void loop_turn(struct loop *loop, bool may_wait)
 {
-    uint64_t began;
-
     loop_poll(loop, may_wait);
-    began = pulse_begin(&loop->pulse);
     loop->now_ns = loop->ops->now_ns(loop);
     loop_run_messages(loop);
     loop_take_requests(loop);
@@ -313,7 +304,7 @@ void loop_turn(struct loop *loop, bool may_wait)
     loop_watch_kept(loop);
     loop_run_deferred(loop);
     loop_run_ready(loop);
-    pulse_end(&loop->pulse, began);
+    pulse_end(&loop->pulse);
 }
 
 /* ---- life -------------------------------------------------------------------- */
@@ -415,6 +406,17 @@ void loop_adopt_thread(struct loop *loop)
     loop_current = loop;
     type_arena = rt_arena;
     context_adopt(&loop->context);
+}
+
+void loop_show_thread(struct loop *loop, const char *high)
+{
+    atomic_store(&loop->stack_high, high);
+    atomic_store(&loop->thread_id, gettid());
+}
+
+void loop_hide_thread(struct loop *loop)
+{
+    atomic_store(&loop->thread_id, 0);
 }
 
 void loop_done(struct loop *loop)

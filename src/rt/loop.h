@@ -259,6 +259,11 @@ struct loop {
     uint32_t submit_first, submit_count;
     bool submit_closed;
     pthread_t thread;
+
+    /* For who watches over it: while a thread turns it, or may (0: none does, or it is
+     * simulated), and where that thread's stack ends. */
+    atomic_int thread_id;
+    const char *_Atomic stack_high;
 };
 
 enum { LOOP_STOP = 1, LOOP_CANCEL = 2 };
@@ -270,6 +275,9 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
 void loop_done(struct loop *loop);
 /* This thread (or, in a simulation, its next stretch) is the loop's. */
 void loop_adopt_thread(struct loop *loop);
+/* From here on this thread can be watched, on whose stack the loop's begins at high. */
+void loop_show_thread(struct loop *loop, const char *high);
+void loop_hide_thread(struct loop *loop);
 /* One turn: input, messages, timers, tasks, output. Waits when there is nothing
  * to do and may_wait. */
 void loop_turn(struct loop *loop, bool may_wait);
@@ -307,6 +315,14 @@ static inline void ready_push(struct loop *loop, struct task *task)
 #else
 #define VISIBLE 0
 #endif
+
+/* A turn begins: what the loop waited for is there. Backends say so before they hand
+ * anything on. */
+static inline void loop_awake(struct loop *loop)
+{
+    if (VISIBLE)
+        atomic_store_explicit(&loop->pulse.began, ticks_now(), memory_order_relaxed);
+}
 
 /* An event of this loop, on its own thread; task may be NULL. */
 static inline void loop_record(struct loop *loop, enum record_kind kind, const struct task *task,

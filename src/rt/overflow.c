@@ -47,31 +47,20 @@ static void on_fault(int number, siginfo_t *info, void *unused)
         raise(SIGSEGV);
 }
 
-/* Is the signal ours, or nobody's and now ours? */
-static bool take_signal(void)
+bool overflow_handles(const struct sigaction *action)
+{
+    return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_fault;
+}
+
+/* The handler stays at the end: another loop's thread may need it, and without a stack
+ * for it it changes nothing. */
+void overflow_watch(void)
 {
     struct sigaction now,
         own = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND };
 
-    if (sigaction(SIGSEGV, NULL, &now) < 0)
-        return false;
-    if (now.sa_flags & SA_SIGINFO)
-        return now.sa_sigaction == on_fault;
-    return now.sa_handler == SIG_DFL && sigaction(SIGSEGV, &own, NULL) == 0;
-}
-
-void overflow_watch_begin(struct overflow_watch *watch)
-{
-    stack_t own = { .ss_sp = watch->stack, .ss_size = sizeof(watch->stack) };
-
-    watch->on = take_signal() && sigaltstack(&own, &watch->before) == 0;
-}
-
-/* The handler stays: another loop's thread may need it, and without a stack for it it
- * changes nothing. */
-void overflow_watch_end(struct overflow_watch *watch)
-{
-    if (watch->on)
-        WEIR_IGNORE(sigaltstack(&watch->before, NULL), "it was there before");
+    if (sigaction(SIGSEGV, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
+        now.sa_handler == SIG_DFL)
+        WEIR_IGNORE(sigaction(SIGSEGV, &own, NULL), "it says more, but is not needed");
 }
 #endif

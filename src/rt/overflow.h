@@ -5,31 +5,20 @@
 #include <signal.h>
 #include <stdbool.h>
 
-#define OVERFLOW_STACK_BYTES 32768
-
-/* On the stack of a thread that turns a loop, while it does. */
-struct overflow_watch {
 #ifdef WEIR_DEBUG
-    bool on;
-    stack_t before;
-    char stack[OVERFLOW_STACK_BYTES]; /* the handler's: the task's own is used up */
+/* On each thread that turns a loop: it needs an alternate stack (alt_stack.h). */
+void overflow_watch(void);
+/* Is this the handler that overflow_watch() has installed? Who says more may replace it. */
+bool overflow_handles(const struct sigaction *action);
 #else
-    char unused;
-#endif
-};
-
-#ifdef WEIR_DEBUG
-void overflow_watch_begin(struct overflow_watch *watch);
-void overflow_watch_end(struct overflow_watch *watch);
-#else
-static inline void overflow_watch_begin(struct overflow_watch *watch)
+static inline void overflow_watch(void)
 {
-    (void)watch;
 }
 
-static inline void overflow_watch_end(struct overflow_watch *watch)
+static inline bool overflow_handles(const struct sigaction *action)
 {
-    (void)watch;
+    (void)action;
+    return false;
 }
 #endif
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "rt/alt_stack.h"
 #include "rt/backend_choice.h"
 #include "rt/loop.h"
 #include "rt/overflow.h"
@@ -283,15 +284,18 @@ static struct task *start_task(struct loop *loop, weir_fn *fn, void *arg, const 
 
 static void loop_thread_run(struct loop *loop)
 {
-    struct overflow_watch watch;
+    struct alt_stack stack;
 
     loop_adopt_thread(loop);
-    overflow_watch_begin(&watch);
+    alt_stack_begin(&stack);
+    overflow_watch();
+    loop_show_thread(loop, __builtin_frame_address(0));
     loop_run(loop);
     loop_close_submissions(loop);
     /* A task may have been submitted meanwhile: it runs, and sees the cancel. */
     loop_run(loop);
-    overflow_watch_end(&watch);
+    loop_hide_thread(loop);
+    alt_stack_end(&stack);
     if (loop->ops->leave)
         loop->ops->leave(loop);
 }
@@ -328,12 +332,10 @@ static int init_loops(const struct io_ops *ops, void *backend)
 
 static int start_threads(uint32_t *ret_started)
 {
-    sigset_t all, old;
+    sigset_t old;
     int rc = 0;
 
-    /* Signals go to the first thread. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    alt_stack_mask(&old);
     for (*ret_started = 1; rc == 0 && *ret_started < runtime.count; (*ret_started)++) {
         struct loop *loop = &runtime.loops[*ret_started];
 

@@ -312,6 +312,7 @@ static void sim_poll(struct loop *loop, int64_t until_ns)
     struct node *n;
 
     (void)until_ns; /* the clock moves when every loop has nothing to do */
+    loop_awake(loop);
     try_marked(loop);
     while ((n = list_pop(&own->ended)) != NULL) {
         struct io_op *op = container_of(n, struct io_op, link);

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "rt/alt_stack.h"
 #include "rt/block.h"
 
 #define FIRST_BUCKET_NS 10000
@@ -226,19 +227,22 @@ static void *thread_main(void *arg)
     weir_threads *pool = arg;
     struct pool_thread self = { .job = NULL };
     struct block_job *job = NULL;
+    struct alt_stack stack;
 
+    alt_stack_begin(&stack);
     pthread_setname_np(pthread_self(), pool->name);
     pthread_mutex_lock(&pool->lock);
     while ((job = next_job(pool, &self, job)) != NULL)
         run_job(pool, job);
+    alt_stack_end(&stack);
     thread_exit(pool);
     return NULL;
 }
 
-/* With the lock held. Signals go to the first thread of the process. */
+/* With the lock held. */
 static int thread_start(weir_threads *pool)
 {
-    sigset_t all, old;
+    sigset_t old;
     pthread_t id;
     int rc;
 
@@ -246,8 +250,7 @@ static int thread_start(weir_threads *pool)
         pool->has_exited = false;
         pthread_join(pool->exited, NULL);
     }
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    alt_stack_mask(&old);
     rc = -pthread_create(&id, NULL, thread_main, pool);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (rc == 0)

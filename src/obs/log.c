@@ -291,6 +291,22 @@ void weir_log_fields(weir_log_level level, weir_str message, const weir_log_fiel
     log_end(log, p, &e);
 }
 
+void log_about(weir_log_level level, weir_str message, const char *task,
+               const weir_context *context, const weir_log_field *fields, size_t count)
+{
+    struct log *log = log_process();
+    struct log_producer *p = log_begin(log, level);
+    struct log_event e = { .level = level,
+                           .message = message,
+                           .task = task,
+                           .context = context,
+                           .fields = fields,
+                           .field_count = count };
+
+    if (p)
+        log_end(log, p, &e);
+}
+
 void weir_log_format(weir_log_level level, const char *fmt, ...)
 {
     struct log *log = log_process();

@@ -29,6 +29,10 @@ int log_close(void);
 /* What this thread keeps for logging is freed now, not at its end. */
 void log_thread_done(void);
 
+/* As weir_log_fields(), about a task that is not the one that runs here. */
+void log_about(weir_log_level level, weir_str message, const char *task,
+               const weir_context *context, const weir_log_field *fields, size_t count);
+
 /* One exchange, as the server saw it end. */
 struct log_request {
     weir_str method, path;       /* path: a query behind it is left out */

@@ -15,6 +15,7 @@ static const struct part {
     void (*close)(void);
 } parts[] = {
     { checks_open, checks_close },
+    { watchdog_open, watchdog_close },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

@@ -8,4 +8,8 @@
 int checks_open(const weir_inspect_opts *opts);
 void checks_close(void);
 
+/* watchdog.c: loops that are held up. */
+int watchdog_open(const weir_inspect_opts *opts);
+void watchdog_close(void);
+
 #endif

@@ -39,5 +39,23 @@ def said(lines, pattern):
     return found[0]
 
 
+class Blocked(unittest.TestCase):
+    def test_each_task_that_holds_the_loop_up_is_named_once(self):
+        code, lines = run("blocked")
+        held = [line for line in lines if line["message"] == "a loop is held up by a task"]
+        ended = [line for line in lines if "turns again" in line["message"]]
+
+        self.assertEqual(code, 0)
+        self.assertEqual([line["task"] for line in held], ["computes", "reads"])
+        self.assertEqual([line["task"] for line in ended], ["computes", "reads"])
+        self.assertEqual([line["doing"] for line in held],
+                         ["on the CPU", "in the system call clock_nanosleep"])
+        self.assertIn(line_of("blocked", "weir_go(s, computes"), held[0]["site"])
+        self.assertIn(line_of("blocked", "held up here"), held[0]["stack"])
+        self.assertIn(line_of("blocked", "and here"), held[1]["stack"])
+        self.assertLess(held[0]["held_ms"], 500)
+        self.assertGreater(ended[0]["held_ms"], held[0]["held_ms"])
+
+
 if __name__ == "__main__":
     unittest.main()

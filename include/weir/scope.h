@@ -91,6 +91,8 @@ typedef struct weir_scope_opts {
     bool race;           /* nor here; the first child that succeeds does */
     bool background;     /* its children, and theirs, run when no other task is ready,
                             or for their small share of a busy loop's time */
+    bool keeps_locks;    /* a lock taken in it may be held when it is left: for a wait
+                            with a deadline of its own; else that is wrong use */
 } weir_scope_opts;
 
 typedef struct weir_go_opts {

@@ -1,4 +1,4 @@
-/* What is looked for once a second: trouble that takes a while to be one.
+/* What is looked for a few times a second: trouble that takes a while to be one.
  *
  * A thread of its own, so that a loop that is held up holds up no check of the others.
  * What a check finds, it logs once a place. */
@@ -10,7 +10,10 @@
 
 #include <weir/error.h>
 
+#include "ops/deadlock.h"
 #include "ops/parts.h"
+
+#define CHECKS_NS 250000000 /* between two rounds */
 
 static struct {
     pthread_t thread;
@@ -22,17 +25,22 @@ static struct {
 /* Each may take as long as the loops take to answer, but does not wait for one that
  * doesn't. The list ends with NULL. */
 static void (*const all[])(void) = {
+    deadlock_check,
     NULL,
 };
 
-/* Wait for the next second; false at the end. */
-static bool wait_a_second(void)
+/* Wait for the next time; false at the end. */
+static bool wait_for_next(void)
 {
     struct timespec until;
     int rc = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec++;
+    until.tv_nsec += CHECKS_NS;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
     pthread_mutex_lock(&checks.lock);
     while (!checks.over && rc == 0)
         rc = pthread_cond_timedwait(&checks.over_changed, &checks.lock, &until);
@@ -44,7 +52,7 @@ static bool wait_a_second(void)
 static void *run(void *arg)
 {
     (void)arg;
-    while (wait_a_second()) {
+    while (wait_for_next()) {
         for (size_t i = 0; all[i]; i++)
             all[i]();
     }

@@ -4,12 +4,16 @@
 
 #include <weir/inspect.h>
 
-/* checks.c: what is looked for once a second, on a thread of its own. */
+/* checks.c: what is looked for a few times a second, on a thread of its own. */
 int checks_open(const weir_inspect_opts *opts);
 void checks_close(void);
 
 /* watchdog.c: loops that are held up. */
 int watchdog_open(const weir_inspect_opts *opts);
 void watchdog_close(void);
+
+/* crash.c: what a crash is told with. */
+int crash_open(const weir_inspect_opts *opts);
+void crash_close(void);
 
 #endif

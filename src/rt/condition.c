@@ -26,7 +26,7 @@ int weir_condition_wait(weir_condition *condition, weir_mutex *mutex)
     queued_leave(&condition->waiting_, condition->shared);
     weir_unlock(mutex);
     rc = rt_park(&self.wait);
-    mutex_take_back(mutex);
+    mutex_take_back(mutex, __builtin_return_address(0));
     return rc;
 }
 

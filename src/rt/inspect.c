@@ -70,6 +70,7 @@ static void write_fiber(const struct loop *loop, const struct fiber *fiber,
     task->age_ns = loop->now_ns - fiber->task->begun_ns;
     task->stack_low = fiber->stack_low;
     task->stack_high = (const char *)fiber;
+    task->locks_held = fiber->locks_held;
     if (task->state != INSPECT_RUNNING)
         task->stack_pointer = fiber->context.sp;
     if (task->state == INSPECT_PARKED && wait) {

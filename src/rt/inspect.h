@@ -49,6 +49,7 @@ struct inspect_task {
     const void *stack_pointer;       /* where its registers are saved; NULL: it runs, or
                                         has no stack */
     const char *stack_low, *stack_high;
+    uint32_t locks_held;
 };
 
 /* The next task of the loop from *cursor (0 at first) on, or NULL at the end. */

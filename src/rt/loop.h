@@ -106,6 +106,13 @@ struct task {
     uint8_t state, flags;
 };
 
+#define HELD_NAMED 8
+
+/* A lock that a task holds, and the code that took it. */
+struct held_lock {
+    const void *lock, *taken_at;
+};
+
 struct fiber {
     struct context context;
     struct chain *chain;
@@ -121,6 +128,8 @@ struct fiber {
     uint32_t budget;
     uint32_t locks_held;
     bool canary; /* at the low end of its stack: looked at after each switch */
+    uint8_t held_named;
+    struct held_lock held[HELD_NAMED]; /* as many of locks_held as fit */
 };
 
 enum {
@@ -146,6 +155,7 @@ struct scope {
     struct node held;     /* children kept for weir_result() */
     uint32_t live;        /* children that have not ended */
     uint32_t limit;
+    uint32_t locks_held;  /* by its opener, when it was opened */
     uint32_t gave_up;     /* required children that the scope's cancel ended */
     uint32_t failed;      /* children that ended with a failure, also optional ones */
     uint32_t grace_ms;

@@ -3,20 +3,22 @@
  * Unlocking gives the lock to the task that has waited longest, before that task
  * runs, so that nobody overtakes. Invariants: owner_ is a fiber whenever the lock is
  * held; while nobody holds it nobody waits. */
+#include "rt/held.h"
 #include "rt/mutex.h"
 #include "rt/queued.h"
 
-static bool mutex_take(weir_mutex *mutex, struct fiber *self)
+static inline bool mutex_take(weir_mutex *mutex, struct fiber *self, const void *caller)
 {
     if (mutex->owner_)
         return false;
     mutex->owner_ = self;
-    self->locks_held++;
+    held_add(self, mutex, caller);
     return true;
 }
 
 /* Inside, and out of it. */
-static __attribute__((noinline)) int mutex_wait(weir_mutex *mutex, struct fiber *self)
+static __attribute__((noinline)) int mutex_wait(weir_mutex *mutex, struct fiber *self,
+                                                const void *caller)
 {
     struct queued place = {
         .wait = { .abandon = queued_abandon, .what = "lock", .object = mutex },
@@ -29,7 +31,7 @@ static __attribute__((noinline)) int mutex_wait(weir_mutex *mutex, struct fiber 
     }
     rc = queued_park(&mutex->waiting_, mutex->shared, &place);
     if (rc == 0)
-        self->locks_held++;
+        held_add(self, mutex, caller);
     return rc;
 }
 
@@ -42,8 +44,8 @@ int weir_lock(weir_mutex *mutex)
         return rc;
     self = loop_current->current;
     queued_use(&mutex->waiting_, mutex->shared, "mutex");
-    if (!mutex_take(mutex, self))
-        return mutex_wait(mutex, self);
+    if (!mutex_take(mutex, self, HELD_CALLER))
+        return mutex_wait(mutex, self, HELD_CALLER);
     queued_leave(&mutex->waiting_, mutex->shared);
     rt_spend();
     return 0;
@@ -59,7 +61,7 @@ int weir_try_lock(weir_mutex *mutex)
         return WEIR_EWRONGUSE;
     }
     queued_use(&mutex->waiting_, mutex->shared, "mutex");
-    taken = mutex_take(mutex, self);
+    taken = mutex_take(mutex, self, HELD_CALLER);
     queued_leave(&mutex->waiting_, mutex->shared);
     return taken ? 0 : -EBUSY;
 }
@@ -78,7 +80,7 @@ void weir_unlock(weir_mutex *mutex)
     next = queued_pop(&mutex->waiting_);
     mutex->owner_ = next ? next->fiber : NULL;
     queued_leave(&mutex->waiting_, mutex->shared);
-    self->locks_held--;
+    held_remove(self, mutex);
     queued_wake(next, 0);
 }
 
@@ -92,18 +94,18 @@ bool mutex_is_own(weir_mutex *mutex)
     return own;
 }
 
-void mutex_take_back(weir_mutex *mutex)
+void mutex_take_back(weir_mutex *mutex, const void *caller)
 {
     struct fiber *self = fiber_current();
     struct queued place = { .wait = { .what = "lock", .object = mutex } };
 
     queued_enter(&mutex->waiting_, mutex->shared);
-    if (mutex_take(mutex, self)) {
+    if (mutex_take(mutex, self, caller)) {
         queued_leave(&mutex->waiting_, mutex->shared);
         return;
     }
     queued_stand(&mutex->waiting_, mutex->shared, &place);
     queued_leave(&mutex->waiting_, mutex->shared);
     WEIR_IGNORE(rt_park_shielded(&place.wait), "nothing ends this wait but the lock itself");
-    self->locks_held++;
+    held_add(self, mutex, caller);
 }

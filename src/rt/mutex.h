@@ -7,7 +7,7 @@
 /* Does the current task hold it? */
 bool mutex_is_own(weir_mutex *mutex);
 /* Take a mutex that the current task does not hold, in its turn, whatever is
- * cancelled meanwhile. */
-void mutex_take_back(weir_mutex *mutex);
+ * cancelled meanwhile; caller: the code that it is taken back for. */
+void mutex_take_back(weir_mutex *mutex, const void *caller);
 
 #endif

@@ -12,6 +12,7 @@
  * Invariants: never a writer and a reader; while nobody holds the lock nobody
  * waits; while tasks read, the first that waits is a writer (its giving up lets
  * in the readers behind it). */
+#include "rt/held.h"
 #include "rt/queued.h"
 
 #define NAMED_MAX (sizeof(((weir_rwlock *)0)->named_) / sizeof(void *))
@@ -86,7 +87,7 @@ static bool holds(weir_rwlock *lock, const struct fiber *self)
 }
 
 /* Inside, and out of it. */
-static __attribute__((noinline)) int rwlock_wait(weir_rwlock *lock, bool writes)
+static __attribute__((noinline)) int rwlock_wait(weir_rwlock *lock, bool writes, const void *caller)
 {
     struct rwlock_wait self = {
         .place.wait = { .abandon = rwlock_abandon,
@@ -98,12 +99,12 @@ static __attribute__((noinline)) int rwlock_wait(weir_rwlock *lock, bool writes)
     int rc = queued_park(&lock->waiting_, lock->shared, &self.place);
 
     if (rc == 0)
-        fiber_current()->locks_held++;
+        held_add(fiber_current(), lock, caller);
     return rc;
 }
 
 /* Go in if nobody is in the way. Inside. */
-static bool rwlock_take(weir_rwlock *lock, struct fiber *self, bool writes)
+static bool rwlock_take(weir_rwlock *lock, struct fiber *self, bool writes, const void *caller)
 {
     if (lock->writer_ || (writes ? lock->readers_ > 0 : queued_first(&lock->waiting_) != NULL))
         return false;
@@ -111,11 +112,11 @@ static bool rwlock_take(weir_rwlock *lock, struct fiber *self, bool writes)
         lock->writer_ = self;
     else
         let_read(lock, self);
-    self->locks_held++;
+    held_add(self, lock, caller);
     return true;
 }
 
-static int rwlock_lock(weir_rwlock *lock, bool writes)
+static int rwlock_lock(weir_rwlock *lock, bool writes, const void *caller)
 {
     struct fiber *self;
     int rc = rt_check();
@@ -128,14 +129,14 @@ static int rwlock_lock(weir_rwlock *lock, bool writes)
         queued_leave(&lock->waiting_, lock->shared);
         return weir_fail(-EDEADLK, "the task holds this lock already, and would wait for itself");
     }
-    if (!rwlock_take(lock, self, writes))
-        return rwlock_wait(lock, writes);
+    if (!rwlock_take(lock, self, writes, caller))
+        return rwlock_wait(lock, writes, caller);
     queued_leave(&lock->waiting_, lock->shared);
     rt_spend();
     return 0;
 }
 
-static int rwlock_try(weir_rwlock *lock, bool writes)
+static int rwlock_try(weir_rwlock *lock, bool writes, const void *caller)
 {
     struct fiber *self = fiber_current();
     bool taken;
@@ -145,29 +146,29 @@ static int rwlock_try(weir_rwlock *lock, bool writes)
         return WEIR_EWRONGUSE;
     }
     queued_use(&lock->waiting_, lock->shared, "read-write lock");
-    taken = rwlock_take(lock, self, writes);
+    taken = rwlock_take(lock, self, writes, caller);
     queued_leave(&lock->waiting_, lock->shared);
     return taken ? 0 : -EBUSY;
 }
 
 int weir_read_lock(weir_rwlock *lock)
 {
-    return rwlock_lock(lock, false);
+    return rwlock_lock(lock, false, HELD_CALLER);
 }
 
 int weir_write_lock(weir_rwlock *lock)
 {
-    return rwlock_lock(lock, true);
+    return rwlock_lock(lock, true, HELD_CALLER);
 }
 
 int weir_try_read_lock(weir_rwlock *lock)
 {
-    return rwlock_try(lock, false);
+    return rwlock_try(lock, false, HELD_CALLER);
 }
 
 int weir_try_write_lock(weir_rwlock *lock)
 {
-    return rwlock_try(lock, true);
+    return rwlock_try(lock, true, HELD_CALLER);
 }
 
 /* Are there readers that had no room among the named? */
@@ -213,7 +214,7 @@ static void rwlock_unlock(weir_rwlock *lock, bool writes)
         in = rwlock_admit(lock);
     queued_leave(&lock->waiting_, lock->shared);
     if (held)
-        self->locks_held--;
+        held_remove(self, lock);
     else
         rt_wrong_use(writes ? "a task ends a write under a lock that it does not hold"
                             : "a task ends a read of a lock that it does not read under");

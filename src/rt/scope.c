@@ -462,6 +462,8 @@ static void scope_apply(struct scope *scope, const weir_scope_opts *opts)
     scope->site = opts->site;
     scope->limit = opts->limit;
     scope->opened_ns = scope->loop->now_ns;
+    if (opts->keeps_locks)
+        scope->locks_held = UINT32_MAX;
     if (opts->collect)
         scope->flags |= SCOPE_COLLECT;
     if (opts->race)
@@ -518,6 +520,7 @@ weir_scope weir_scope_open_opt(const weir_scope_opts *opts)
         return (weir_scope){ 0, 0 };
     }
     scope->opener = self;
+    scope->locks_held = self->locks_held;
     scope->arena = self->arena;
     scope_apply(scope, opts);
     self->scope = scope;
@@ -542,6 +545,11 @@ void weir_scope_close(weir_scope s)
     if (scope->first_chain && scope->first_rc &&
         (scope->flags & (SCOPE_UNJOINED | SCOPE_WON)) == SCOPE_UNJOINED)
         scope_move_chain(scope);
+    if (unlikely(self->locks_held > scope->locks_held))
+        rt_wrong_use("the scope opened at %s is left with %u lock%s held that its task took in it: "
+                     "unlock before every way out",
+                     scope->site, self->locks_held - scope->locks_held,
+                     self->locks_held - scope->locks_held == 1 ? "" : "s");
     self->scope = scope->parent;
     scope_free(scope);
 }

@@ -106,9 +106,11 @@ static void task_tidy(struct fiber *fiber, struct scope *scope)
         weir_scope_close(scope_handle(fiber->scope));
     }
     if (unlikely(fiber->locks_held != 0)) {
-        rt_wrong_use("task \"%s\" (%s) ended with %u locks held", task_name(fiber->task),
-                     fiber->task->site, fiber->locks_held);
+        rt_wrong_use("task \"%s\" (%s) ended with %u lock%s held: unlock them on every way out",
+                     task_name(fiber->task), fiber->task->site, fiber->locks_held,
+                     fiber->locks_held == 1 ? "" : "s");
         fiber->locks_held = 0;
+        fiber->held_named = 0;
     }
 }
 

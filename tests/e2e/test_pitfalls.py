@@ -57,5 +57,19 @@ class Blocked(unittest.TestCase):
         self.assertGreater(ended[0]["held_ms"], held[0]["held_ms"])
 
 
+class Deadlock(unittest.TestCase):
+    def test_both_tasks_are_named_with_the_lock_that_each_holds(self):
+        code, lines = run("deadlock")
+        line = said(lines, "deadlock: 2 tasks wait for each other")
+
+        self.assertEqual(code, 0)
+        self.assertEqual(line["waiting_behind"], 1)  # the task that joins them
+        for name, start in (("task_1", "weir_go(s, transfer, &there)"),
+                            ("task_2", "weir_go(s, transfer, &back)")):
+            self.assertIn(line_of("deadlock", start), line[name])
+            self.assertIn("taken at " + line_of("deadlock", "took the first"), line[name])
+            self.assertIn(line_of("deadlock", "waits for the second"), line[name])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -301,7 +301,7 @@ static void mistakes_are_named(void **state)
 {
     (void)state;
     expect_stop(brace_without_join, "children that were not joined: call weir_join()");
-    expect_stop(end_with_lock, "ended with 1 locks held");
+    expect_stop(end_with_lock, "ended with 1 lock held");
     expect_stop(end_in_scope, "ended inside the scope opened at ");
 #ifdef WEIR_DEBUG
     expect_stop(channel_of_another_loop, "channel \"mine\" belongs to loop 0");

@@ -201,7 +201,7 @@ static void worker_lock(struct worker *w, bool writes)
     int rc = 0;
 
     w->state = writes ? WAITS_TO_WRITE : WAITS_TO_READ;
-    WEIR_SCOPE(s) {
+    WEIR_SCOPE(s, .keeps_locks = true) {
         w->scope = s;
         rc = writes ? weir_write_lock(&rwlock) : weir_read_lock(&rwlock);
     }

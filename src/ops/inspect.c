@@ -16,6 +16,7 @@ static const struct part {
 } parts[] = {
     { checks_open, checks_close },
     { watchdog_open, watchdog_close },
+    { crash_open, crash_close },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

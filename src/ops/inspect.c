@@ -17,6 +17,7 @@ static const struct part {
     { checks_open, checks_close },
     { watchdog_open, watchdog_close },
     { crash_open, crash_close },
+    { control_open, control_close },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

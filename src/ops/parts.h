@@ -16,4 +16,8 @@ void watchdog_close(void);
 int crash_open(const weir_inspect_opts *opts);
 void crash_close(void);
 
+/* control.c: the socket at which it can be asked. */
+int control_open(const weir_inspect_opts *opts);
+void control_close(void);
+
 #endif

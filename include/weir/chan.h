@@ -47,6 +47,7 @@ typedef struct weir_chan weir_chan;
 
 typedef struct weir_chan_opts {
     size_t size;             /* set by the macro */
+    const char *site;        /* set by the macro */
     const char *name;        /* for logs and metrics */
     uint32_t capacity;       /* items; 0 or unset: rendezvous */
     bool source;             /* receivers see its end when their scope is stopped */
@@ -57,7 +58,8 @@ typedef struct weir_chan_opts {
 
 #define weir_chan_open(c, ...)                                                 \
     weir_chan_new_opt(&(c)->chan, sizeof(*(c)->item[0]),                       \
-                      &(weir_chan_opts){ .size = sizeof(weir_chan_opts), __VA_ARGS__ })
+                      &(weir_chan_opts){ .size = sizeof(weir_chan_opts), .site = WEIR_HERE,    \
+                                        __VA_ARGS__ })
 
 /* A pointer to an item of channel c; another type does not compile. */
 #define WEIR_ITEM_(c, ...) ((void)sizeof((__VA_ARGS__) == (c).item[0]), (__VA_ARGS__))

@@ -12,8 +12,7 @@
 
 #include "ops/deadlock.h"
 #include "ops/parts.h"
-
-#define CHECKS_NS 250000000 /* between two rounds */
+#include "ops/queues.h"
 
 static struct {
     pthread_t thread;
@@ -26,6 +25,7 @@ static struct {
  * doesn't. The list ends with NULL. */
 static void (*const all[])(void) = {
     deadlock_check,
+    queues_check,
     NULL,
 };
 
@@ -36,7 +36,7 @@ static bool wait_for_next(void)
     int rc = 0;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += CHECKS_NS;
+    until.tv_nsec += CHECKS_MS * 1000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_nsec -= 1000000000;
         until.tv_sec++;

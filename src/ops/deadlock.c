@@ -17,7 +17,7 @@
 
 #include "base/clock.h"
 #include "ops/ask.h"
-#include "ops/stack.h"
+#include "ops/closeup.h"
 #include "ops/waits.h"
 #include "rt/loop.h"
 
@@ -122,45 +122,6 @@ static bool collect(struct waits *all)
 
 /* ---- one task of a cycle, as text -------------------------------------------------------- */
 
-struct closeup {
-    weir_task task;
-    bool found;
-    struct inspect_task seen;
-    struct held_lock held[HELD_NAMED];
-    uint8_t held_count;
-    struct stack_copy stack;
-};
-
-static bool closeup_step(struct loop *loop, void *state)
-{
-    struct closeup *closeup = state;
-    const struct task *task = slab_find(&loop->tasks, closeup->task.slot, closeup->task.generation);
-
-    if (!task || task->state != TASK_PARKED)
-        return true;
-    inspect_task(loop, task, &closeup->seen);
-    closeup->held_count = task->fiber->held_named;
-    memcpy(closeup->held, task->fiber->held, sizeof(closeup->held));
-    closeup->found = stack_copy_task(&closeup->stack, &closeup->seen);
-    return true;
-}
-
-/* NULL when it does not wait any more, or its loop does not answer. */
-static struct closeup *closeup_of(const struct waits_node *node)
-{
-    struct closeup *closeup = base_calloc(1, sizeof(*closeup));
-
-    if (!closeup)
-        return NULL;
-    closeup->task = node->task;
-    if (ask_loop(node->loop, closeup_step, closeup, NULL, ANSWER_MS) < 0)
-        return NULL;
-    if (closeup->found)
-        return closeup;
-    base_free(closeup);
-    return NULL;
-}
-
 /* Where a lock that it holds was taken, as in "bank.c:12 transfer". */
 static void name_place(const void *taken_at, char *text, size_t size)
 {
@@ -173,38 +134,21 @@ static void name_place(const void *taken_at, char *text, size_t size)
         snprintf(text, size, "%s in %s", frame.function[0] ? frame.function : "?", frame.module);
 }
 
-static size_t add(char *text, size_t len, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static size_t add(char *text, size_t len, const char *fmt, ...)
-{
-    va_list args;
-    int more;
-
-    va_start(args, fmt);
-    more = vsnprintf(text + len, TEXT_BYTES - len, fmt, args);
-    va_end(args);
-    return more < 0 || (size_t)more >= TEXT_BYTES - len ? len : len + (size_t)more;
-}
-
 /* wanted: what the task before it in the circle waits on. */
 static void describe(const struct closeup *closeup, const void *wanted, char *text)
 {
-    const struct inspect_task *seen = &closeup->seen;
-    size_t len = add(text, 0, "%s (%s), loop %u, in %s: waits for: %s, for %.1f s", seen->name,
-                     seen->site, seen->loop, seen->path, seen->what, (double)seen->waited_ns / 1e9);
+    size_t len = 0;
 
-    if (seen->left_ns != INT64_MAX)
-        len = add(text, len, " (its deadline passes in %.1f s)", (double)seen->left_ns / 1e9);
     for (uint8_t i = 0; i < closeup->held_count; i++) {
         char place[256];
 
         if (closeup->held[i].lock != wanted)
             continue;
         name_place(closeup->held[i].taken_at, place, sizeof(place));
-        len = add(text, len, "; holds what the task before it waits for, taken at %s", place);
+        len = (size_t)snprintf(text, TEXT_BYTES,
+                               "holds what the task before it waits for, taken at %s: ", place);
     }
-    len = add(text, len, "\n");
-    stack_print(&closeup->stack, text + len, TEXT_BYTES - len);
+    closeup_print(closeup, text + len, TEXT_BYTES - len);
 }
 
 /* ---- the report ---------------------------------------------------------------------------- */
@@ -238,7 +182,7 @@ static void report(const struct waits *waits, const uint32_t *nodes, uint32_t le
     for (uint32_t i = 0; i < named; i++) {
         const struct waits_node *node = &waits->nodes[nodes[i]];
         const void *wanted = waits->nodes[nodes[(i + known - 1) % known]].on;
-        struct closeup *closeup = closeup_of(node);
+        struct closeup *closeup = closeup_of(node->loop, node->task);
 
         if (!closeup)
             return; /* one of them goes on: a cancel has come */

@@ -4,6 +4,8 @@
 
 #include <weir/inspect.h>
 
+#define CHECKS_MS 250 /* between two rounds of checks */
+
 /* checks.c: what is looked for a few times a second, on a thread of its own. */
 int checks_open(const weir_inspect_opts *opts);
 void checks_close(void);

@@ -48,7 +48,26 @@ static void ring_push(weir_chan *chan, const void *item)
     if (at >= chan->capacity)
         at -= chan->capacity;
     item_copy(chan->items + at * chan->item_bytes, item, chan->item_bytes);
-    chan->count++;
+    if (++chan->count > chan->high)
+        chan->high = chan->count;
+}
+
+/* Is the scope the one that the channel was opened in, or inside it? */
+static bool is_inside(const weir_chan *chan, const struct scope *scope)
+{
+    for (; scope; scope = scope->parent)
+        if (scope->head.slot == chan->opened_in.slot &&
+            scope->head.generation == chan->opened_in.generation)
+            return true;
+    return false;
+}
+
+void chan_note_sender(weir_chan *chan, const struct fiber *self)
+{
+    chan->alone = false;
+    chan->sent_in = self ? self->task->scope : NULL;
+    chan->sender_site = self ? self->task->site : "";
+    chan->foreign = chan->foreign || !self || !is_inside(chan, self->scope);
 }
 
 /* Into the ring, which has room, or to a receiver that waits. */
@@ -83,6 +102,7 @@ static int chan_send_special(weir_chan *chan, const void *item)
 int chan_send_now(weir_chan *chan, const void *item)
 {
     chan_check_loop(chan);
+    chan_note(chan);
     if (unlikely(chan->state != 0))
         return chan_send_special(chan, item);
     if (chan_pass_to_receiver(chan, item))
@@ -122,6 +142,16 @@ static void chan_take_in(weir_chan *chan)
         ;
 }
 
+static inline void chan_note_drainer(weir_chan *chan)
+{
+    const struct fiber *self = loop_current ? loop_current->current : NULL;
+
+    if (VISIBLE && self &&
+        unlikely(queue_handle(self->task) !=
+                 atomic_load_explicit(&chan->queue.drainer.handle, memory_order_relaxed)))
+        queue_note_drainer(&chan->queue);
+}
+
 int chan_recv_now(weir_chan *chan, void *ret_item)
 {
     struct chan_wait *sender;
@@ -132,6 +162,7 @@ int chan_recv_now(weir_chan *chan, void *ret_item)
         chan->count--;
         if (++chan->first == chan->capacity)
             chan->first = 0;
+        chan_note_drainer(chan);
         if (unlikely(!list_empty(&chan->senders)))
             chan_take_in(chan);
         return 1;
@@ -164,10 +195,20 @@ static int chan_park(weir_chan *chan, struct node *end, void *item, const char *
         .waiting = { .item = item },
     };
 
+    struct queue_place *place = chan->queue.place;
+    int rc;
+
     park.waiting.wait = &park.wait;
     park.wait.woken = false;
     list_push(end, &park.waiting.link);
-    return rt_park(&park.wait);
+    if (end == &chan->receivers) {
+        queue_note_drainer(&chan->queue);
+        return rt_park(&park.wait);
+    }
+    queue_note_filler(&chan->queue, false);
+    rc = rt_park(&park.wait); /* the channel may be gone behind it */
+    queue_note_waited(place, loop_current->now_ns - park.wait.since_ns);
+    return rc;
 }
 
 int weir_chan_send(weir_chan *chan, const void *item, size_t item_size)
@@ -211,9 +252,14 @@ int weir_chan_recv(weir_chan *chan, void *ret_item, size_t item_size)
 
 int weir_chan_try_send(weir_chan *chan, const void *item, size_t item_size)
 {
+    int rc;
+
     if (item_size != chan->item_bytes)
         return -EINVAL;
-    return chan->shared ? shared_send_now(chan, item) : chan_send_now(chan, item);
+    rc = chan->shared ? shared_send_now(chan, item) : chan_send_now(chan, item);
+    if (unlikely(rc == -EAGAIN))
+        queue_note_filler(&chan->queue, true);
+    return rc;
 }
 
 int weir_chan_try_recv(weir_chan *chan, void *ret_item, size_t item_size)
@@ -292,6 +338,7 @@ void weir_chan_send_reserved(weir_chan *chan, const void *item, size_t item_size
         return;
     }
     chan_check_loop(chan);
+    chan_note(chan);
     if (!chan_reserved(chan))
         return;
     if (!chan_pass_to_receiver(chan, item))
@@ -337,6 +384,19 @@ static weir_chan *local_new(size_t item_size, uint32_t capacity)
     return chan;
 }
 
+/* What the channel shows as a queue. A rendezvous is full while a sender waits. */
+static void chan_read(const struct queue *queue, struct queue_state *ret_state)
+{
+    const weir_chan *chan = container_of((struct queue *)(uintptr_t)queue, weir_chan, queue);
+    uint32_t depth = weir_chan_depth(chan);
+
+    ret_state->depth = depth;
+    ret_state->capacity = chan->capacity;
+    ret_state->high = chan->shared ? depth : chan->high;
+    ret_state->full = chan->capacity > 0 ? depth + chan->reserved >= chan->capacity
+                                         : !chan->shared && !list_empty(&chan->senders);
+}
+
 int weir_chan_new_opt(weir_chan **ret_chan, size_t item_size, const weir_chan_opts *opts)
 {
     uint32_t capacity = opts->oneshot ? 1 : opts->capacity;
@@ -357,6 +417,10 @@ int weir_chan_new_opt(weir_chan **ret_chan, size_t item_size, const weir_chan_op
     chan->source = opts->source;
     chan->drop = opts->drop;
     chan->name = opts->name;
+    if (fiber_current())
+        chan->opened_in = scope_handle(fiber_current()->scope);
+    chan->queue.read = chan_read;
+    queue_open(&chan->queue, "channel", opts->name, opts->site, capacity, opts->shared);
     *ret_chan = chan;
     return 0;
 }
@@ -413,6 +477,7 @@ void weir_chan_destroy(weir_chan *chan)
     if (!chan)
         return;
     bytes = chan_bytes(chan->item_bytes, chan->capacity, chan->shared);
+    queue_close(&chan->queue);
     if (chan->shared)
         shared_drop(chan);
     else

@@ -3,6 +3,7 @@
 #define RT_CHAN_H
 
 #include "rt/parked.h"
+#include "rt/queue.h"
 
 /* A task that waits at one end of a channel of its loop: by itself, or as an arm
  * of a select, which must be claimed before it is served. Without an item it waits
@@ -30,8 +31,16 @@ struct weir_chan {
     char *items;     /* a ring */
     uint8_t state;
     bool shared, source;
+    bool foreign;    /* a task sent that was not started where it was opened */
+    bool alone;      /* nobody is left to wake who waits at it, as it seemed last */
+    uint32_t high;   /* the most that was in it; of a local one */
+    const struct scope *sent_in; /* of the task that sent last; NULL: none has; local */
+    const char *sender_site;
+    weir_scope opened_in;
+    atomic_uint ends[2]; /* tasks that were started to send, and to receive */
     void (*drop)(void *item);
     const char *name;
+    struct queue queue;
 };
 
 /* A channel belongs to the loop that made it: a debug build looks. One that was made
@@ -46,6 +55,17 @@ static inline void chan_check_loop(const weir_chan *chan)
 #else
     (void)chan;
 #endif
+}
+
+/* A task other than the last one sends; see leaks in src/ops. */
+void chan_note_sender(weir_chan *chan, const struct fiber *self);
+
+static inline void chan_note(weir_chan *chan)
+{
+    const struct fiber *self = loop_current ? loop_current->current : NULL;
+
+    if (VISIBLE && unlikely(!self || chan->sent_in != self->task->scope))
+        chan_note_sender(chan, self);
 }
 
 /* Do it now if it can be done: the result, or -EAGAIN. */

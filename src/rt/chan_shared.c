@@ -465,8 +465,13 @@ static int shared_wait(struct shared_chan *shared, enum chan_end end, void *item
 {
     struct parked self;
     struct chan_place place = { .parked = &self, .item = item, .end = end };
+    struct queue_place *known = shared->chan.queue.place;
     int rc;
 
+    if (end == CHAN_SENDERS)
+        queue_note_filler(&shared->chan.queue, false);
+    else
+        queue_note_drainer(&shared->chan.queue);
     parked_init(&self, what, &shared->chan);
     self.wait.ends_at_stop = end == CHAN_RECEIVERS && shared->chan.source;
     line_up(shared, &place, true);
@@ -477,6 +482,8 @@ static int shared_wait(struct shared_chan *shared, enum chan_end end, void *item
     rc = rt_park(&self.wait);
     if (self.given_up)
         shared_leave(&shared->chan, &place);
+    if (end == CHAN_SENDERS)
+        queue_note_waited(known, loop_current->now_ns - self.wait.since_ns);
     return rc;
 }
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "rt/context.h"
 #include "rt/parked.h"
+#include "rt/queue.h"
 #include "rt/spread.h"
 #include "type/current.h"
 
@@ -364,6 +365,7 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
     loop->background.ready.last = &loop->background.ready.first;
     list_init(&loop->deferred);
     list_init(&loop->stop_hooks);
+    list_init(&loop->queues);
     timer_init(&loop->grace, loop_grace_over);
     timer_init(&loop->trim, loop_trim);
     deferred_init(&loop->wake_delayed, parked_run_delayed);
@@ -439,6 +441,7 @@ void loop_done(struct loop *loop)
     arena_pool_done(&loop->arenas);
     base_free(loop->submissions);
     pthread_mutex_destroy(&loop->submit_lock);
+    queue_forget_all(loop);
     recorder_free(loop->recorder);
     if (loop_current == loop)
         loop_current = NULL;

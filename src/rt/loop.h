@@ -234,6 +234,7 @@ struct loop {
     void *backend;          /* its own */
     uint32_t index;
     struct recorder *recorder; /* or NULL: it is off */
+    struct node queues;     /* that are its own */
     struct pulse pulse;
 
     struct spread *spread;  /* spread.c's */

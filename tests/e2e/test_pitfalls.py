@@ -71,5 +71,19 @@ class Deadlock(unittest.TestCase):
             self.assertIn(line_of("deadlock", "waits for the second"), line[name])
 
 
+class Backpressure(unittest.TestCase):
+    def test_a_queue_that_stays_full_is_named_with_who_fills_and_who_drains_it(self):
+        code, lines = run("backpressure")
+        line = said(lines, "a queue has been full for a second")
+
+        self.assertEqual(code, 0)
+        self.assertEqual((line["queue"], line["capacity"]), ("readings", 32))
+        self.assertEqual(line["opened_at"], line_of("backpressure", "opened here"))
+        self.assertIn(line_of("backpressure", "weir_go(s, measure"), line["filled_by"])
+        self.assertGreater(line["refused"], 100)
+        self.assertIn(line_of("backpressure", "weir_go(s, store"), line["drained_by"])
+        self.assertIn(line_of("backpressure", "a slow disk"), line["drainer"])
+
+
 if __name__ == "__main__":
     unittest.main()

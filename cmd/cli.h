@@ -47,6 +47,7 @@ bool cli_number(const char *value, long least, long most, long *ret_number);
 extern const struct cli_command cmd_check;
 extern const struct cli_command cmd_demo;
 extern const struct cli_command cmd_gateway;
+extern const struct cli_command cmd_ps;
 extern const struct cli_command cmd_version;
 
 #endif

@@ -9,6 +9,7 @@ static const struct cli_command *const commands[] = {
     &cmd_gateway,
     &cmd_demo,
     &cmd_check,
+    &cmd_ps,
     &cmd_version,
 };
 

@@ -1,0 +1,489 @@
+/* `weir ps`: the tasks of a running program, as it tells them at its control socket.
+ *
+ * Tasks that were started at the same place and wait for the same are one line: a
+ * program has thousands of tasks, but few kinds of them. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <yyjson.h>
+
+#include "base/alloc.h"
+#include "cli.h"
+#include "ops/control_client.h"
+#include "ops/control_path.h"
+#include "ps/ps.h"
+
+#define ASK_MS 30000
+
+struct group {
+    const char *name, *site, *path, *state, *waits_for, *task;
+    double oldest_ms;
+    size_t count;
+};
+
+static int fail(void)
+{
+    char text[1100];
+
+    weir_error_print(text, sizeof(text));
+    fprintf(stderr, "weir ps: %s\n", text);
+    return 1;
+}
+
+/* Names are the program's own: what would steer a terminal is not printed. */
+static void print_text(const char *text, int width)
+{
+    int printed = 0;
+
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+
+        if ((c & 0xc0) != 0x80)
+            printed++;
+        putchar(c < 0x20 || c == 0x7f ? '?' : c);
+    }
+    for (; printed < width; printed++)
+        putchar(' ');
+}
+
+static const char *text_of(yyjson_val *object, const char *key)
+{
+    const char *text = yyjson_get_str(yyjson_obj_get(object, key));
+
+    return text ? text : "";
+}
+
+static void print_ms(double ms)
+{
+    if (ms < 1000)
+        printf("%7.0f ms", ms);
+    else if (ms < 600000)
+        printf("%8.1f s", ms / 1000);
+    else
+        printf("%6.0f min", ms / 60000);
+}
+
+/* ---- a process's tasks ------------------------------------------------------------------- */
+
+static bool is_wanted(const struct ps_settings *settings, yyjson_val *task)
+{
+    return !settings->state || strcmp(settings->state, text_of(task, "state")) == 0;
+}
+
+static bool is_same(const struct group *a, const struct group *b)
+{
+    return strcmp(a->site, b->site) == 0 && strcmp(a->waits_for, b->waits_for) == 0 &&
+           strcmp(a->state, b->state) == 0 && strcmp(a->name, b->name) == 0 &&
+           strcmp(a->path, b->path) == 0;
+}
+
+static int compare_kind(const void *pa, const void *pb)
+{
+    const struct group *a = pa, *b = pb;
+    int rc = strcmp(a->site, b->site);
+
+    rc = rc ? rc : strcmp(a->waits_for, b->waits_for);
+    rc = rc ? rc : strcmp(a->state, b->state);
+    rc = rc ? rc : strcmp(a->name, b->name);
+    return rc ? rc : strcmp(a->path, b->path);
+}
+
+static int compare_oldest(const void *pa, const void *pb)
+{
+    const struct group *a = pa, *b = pb;
+
+    return a->oldest_ms < b->oldest_ms ? 1 : a->oldest_ms > b->oldest_ms ? -1 : 0;
+}
+
+static size_t fold(struct group *groups, size_t count)
+{
+    size_t kept = 0;
+
+    qsort(groups, count, sizeof(*groups), compare_kind);
+    for (size_t i = 0; i < count; i++) {
+        if (kept > 0 && is_same(&groups[kept - 1], &groups[i])) {
+            struct group *group = &groups[kept - 1];
+
+            group->count++;
+            if (groups[i].oldest_ms > group->oldest_ms) {
+                group->oldest_ms = groups[i].oldest_ms;
+                group->task = groups[i].task;
+            }
+        } else {
+            groups[kept++] = groups[i];
+        }
+    }
+    qsort(groups, kept, sizeof(*groups), compare_oldest);
+    return kept;
+}
+
+static size_t collect(const struct ps_settings *settings, yyjson_val *tasks, struct group *groups)
+{
+    const char *key = settings->by_wait ? "waited_ms" : "age_ms";
+    size_t count = 0, index, max;
+    yyjson_val *task;
+
+    yyjson_arr_foreach(tasks, index, max, task) {
+        if (!is_wanted(settings, task))
+            continue;
+        groups[count++] = (struct group){
+            .name = text_of(task, "name"),
+            .site = text_of(task, "site"),
+            .path = text_of(task, "path"),
+            .state = text_of(task, "state"),
+            .waits_for = text_of(task, "waits_for"),
+            .task = text_of(task, "task"),
+            .oldest_ms = yyjson_get_num(yyjson_obj_get(task, key)),
+            .count = 1,
+        };
+    }
+    return count;
+}
+
+static void print_stack(struct control_client *client, const char *task)
+{
+    struct strbuf json = STRBUF_INIT;
+    char request[64];
+    unsigned loop, slot, generation;
+    yyjson_doc *doc = NULL;
+
+    if (sscanf(task, "%u.%u.%u", &loop, &slot, &generation) != 3)
+        return;
+    snprintf(request, sizeof(request), "task %u %u %u", loop, slot, generation);
+    if (control_client_ask(client, request, ASK_MS, &json) == 0)
+        doc = yyjson_read(json.ptr, json.len, 0);
+    weir_recover(); /* it may have ended: then there is no stack */
+    if (doc)
+        fputs(text_of(yyjson_doc_get_root(doc), "stack"), stdout);
+    yyjson_doc_free(doc);
+    strbuf_done(&json);
+}
+
+static void print_groups(struct control_client *client, const struct ps_settings *settings,
+                         const struct group *groups, size_t count)
+{
+    printf("  COUNT   %10s  OLDEST TASK  STATE    WAITS FOR         STARTED AT  NAME in SCOPES\n",
+           settings->by_wait ? "WAITS" : "AGE");
+    for (size_t i = 0; i < count; i++) {
+        const struct group *group = &groups[i];
+
+        printf("%7zu   ", group->count);
+        print_ms(group->oldest_ms);
+        printf("  %-12s %-8s ", group->task, group->state);
+        print_text(*group->waits_for ? group->waits_for : "-", 17);
+        putchar(' ');
+        print_text(group->site, 0);
+        printf("  ");
+        print_text(group->name, 0);
+        printf("  in ");
+        print_text(group->path, 0);
+        putchar('\n');
+        if (settings->stack)
+            print_stack(client, group->task);
+    }
+}
+
+static int print_loops(yyjson_val *loops)
+{
+    size_t index, max;
+    yyjson_val *loop, *held;
+    int rc = 0;
+
+    yyjson_arr_foreach(loops, index, max, loop) {
+        if (yyjson_get_bool(yyjson_obj_get(loop, "answered")))
+            continue;
+        rc = 1;
+        held = yyjson_obj_get(loop, "held_by");
+        printf("loop %zu has not answered: ", index);
+        if (held) {
+            printf("it is held up by the task ");
+            print_text(text_of(held, "name"), 0);
+            printf(" (%s, started at ", text_of(held, "task"));
+            print_text(text_of(held, "site"), 0);
+            printf("); ");
+        }
+        printf("its tasks are shown by: weir ps --raw\n");
+    }
+    return rc;
+}
+
+static int print_tasks(struct control_client *client, const struct ps_settings *settings,
+                       yyjson_val *root)
+{
+    yyjson_val *tasks = yyjson_obj_get(root, "tasks");
+    unsigned long long left = yyjson_get_uint(yyjson_obj_get(root, "left_out"));
+    size_t count = yyjson_arr_size(tasks);
+    struct group *groups = base_calloc(count + 1, sizeof(*groups));
+
+    if (!groups) {
+        fprintf(stderr, "weir ps: out of memory\n");
+        return 1;
+    }
+    count = collect(settings, tasks, groups);
+    printf("%zu task%s%s\n", count, count == 1 ? "" : "s", left ? ", and more:" : "");
+    if (left)
+        printf("%llu are left out: ask a loop at a time (--loop)\n", left);
+    print_groups(client, settings, groups, fold(groups, count));
+    base_free(groups);
+    return print_loops(yyjson_obj_get(root, "loops"));
+}
+
+static int show_tasks(struct control_client *client, const struct ps_settings *settings)
+{
+    struct strbuf json = STRBUF_INIT;
+    char request[32] = "tasks";
+    yyjson_doc *doc;
+    int rc;
+
+    if (settings->loop >= 0)
+        snprintf(request, sizeof(request), "tasks %ld", settings->loop);
+    rc = control_client_ask(client, request, ASK_MS, &json);
+    if (rc < 0) {
+        strbuf_done(&json);
+        return fail();
+    }
+    doc = settings->json ? NULL : yyjson_read(json.ptr, json.len, 0);
+    if (settings->json)
+        rc = fputs(json.ptr, stdout) < 0;
+    else
+        rc = print_tasks(client, settings, yyjson_doc_get_root(doc));
+    yyjson_doc_free(doc);
+    strbuf_done(&json);
+    return rc;
+}
+
+/* ---- one task ----------------------------------------------------------------------------- */
+
+static int print_task(yyjson_val *root)
+{
+    size_t index, max;
+    yyjson_val *key, *value;
+
+    yyjson_obj_foreach(root, index, max, key, value) {
+        const char *name = yyjson_get_str(key);
+
+        if (strcmp(name, "stack") == 0)
+            continue;
+        printf("%-17s ", name);
+        if (yyjson_is_str(value))
+            print_text(yyjson_get_str(value), 0);
+        else if (yyjson_is_bool(value))
+            printf("%s", yyjson_get_bool(value) ? "yes" : "no");
+        else
+            printf("%.15g", yyjson_get_num(value));
+        putchar('\n');
+    }
+    if (*text_of(root, "stack"))
+        printf("stack, innermost first:\n%s", text_of(root, "stack"));
+    return 0;
+}
+
+static int show_task(struct control_client *client, const struct ps_settings *settings,
+                     const char *task)
+{
+    struct strbuf json = STRBUF_INIT;
+    unsigned loop, slot, generation;
+    char request[64];
+    yyjson_doc *doc = NULL;
+    int rc;
+
+    if (sscanf(task, "%u.%u.%u", &loop, &slot, &generation) != 3) {
+        fprintf(stderr, "weir ps: `%s` is no task: it must be LOOP.SLOT.GENERATION, as in the "
+                        "table\n", task);
+        return CLI_USAGE;
+    }
+    snprintf(request, sizeof(request), "task %u %u %u", loop, slot, generation);
+    rc = control_client_ask(client, request, ASK_MS, &json);
+    if (rc < 0)
+        rc = fail();
+    else if (settings->json)
+        rc = fputs(json.ptr, stdout) < 0;
+    else
+        rc = print_task(yyjson_doc_get_root(doc = yyjson_read(json.ptr, json.len, 0)));
+    yyjson_doc_free(doc);
+    strbuf_done(&json);
+    return rc;
+}
+
+/* ---- which processes there are --------------------------------------------------------------- */
+
+static void print_process(long pid)
+{
+    char path[64], name[64] = "";
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+    file = fopen(path, "re");
+    if (file && fgets(name, sizeof(name), file))
+        name[strcspn(name, "\n")] = '\0';
+    if (file)
+        fclose(file);
+    printf("%8ld  ", pid);
+    print_text(name, 0);
+    putchar('\n');
+}
+
+static int list_folder(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    int count = 0;
+
+    while (dir && (entry = readdir(dir)) != NULL) {
+        struct control_client client;
+        char *end;
+        long pid = strtol(entry->d_name, &end, 10);
+
+        if (pid <= 0 || strcmp(end, ".sock") != 0)
+            continue;
+        if (control_client_open(&client, (pid_t)pid) == 0) {
+            print_process(pid);
+            count++;
+        }
+        control_client_close(&client);
+        weir_recover();
+    }
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+static int list_processes(void)
+{
+    char folder[CONTROL_PATH_BYTES];
+    int count = 0, rc;
+
+    for (unsigned i = 0; (rc = control_folder_of(geteuid(), i, folder, sizeof(folder))) != -ENOENT;
+         i++) {
+        if (rc == 0)
+            count += list_folder(folder);
+    }
+    if (count == 0)
+        printf("no weir program of this user is running\n");
+    return 0;
+}
+
+/* ---- the command ------------------------------------------------------------------------------ */
+
+static bool read_json(void *to, const char *value)
+{
+    (void)value;
+    return ((struct ps_settings *)to)->json = true;
+}
+
+static bool read_stack(void *to, const char *value)
+{
+    (void)value;
+    return ((struct ps_settings *)to)->stack = true;
+}
+
+static bool read_loop(void *to, const char *value)
+{
+    return cli_number(value, 0, 255, &((struct ps_settings *)to)->loop);
+}
+
+static bool read_state(void *to, const char *value)
+{
+    static const char *const names[] = { "queued", "ready", "running", "parked", "away", "ended" };
+
+    ((struct ps_settings *)to)->state = value;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(value, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool read_sort(void *to, const char *value)
+{
+    ((struct ps_settings *)to)->by_wait = strcmp(value, "wait") == 0;
+    return strcmp(value, "wait") == 0 || strcmp(value, "age") == 0;
+}
+
+static const struct cli_flag flags[] = {
+    { "--json", NULL, read_json, NULL, "print what the program answers, for other programs" },
+    { "--loop", "N", read_loop, "a number from 0 to 255", "tasks of one loop only" },
+    { "--state", "STATE", read_state, "queued, ready, running, parked, away or ended",
+      "tasks in one state only" },
+    { "--sort", "KEY", read_sort, "age or wait", "the oldest first, or the longest wait (age)" },
+    { "--stack", NULL, read_stack, NULL, "with the stack of each line's oldest task" },
+    { NULL, NULL, NULL, NULL, NULL },
+};
+
+/* The first operand is the process, the second a task of it; the rest are flags. */
+static int take_operands(const struct cli_command *command, int *argc, char **argv,
+                         const char **ret_operands)
+{
+    int kept = 1, count = 0;
+
+    for (int i = 1; i < *argc; i++) {
+        bool takes_next = strcmp(argv[i], "--loop") == 0 || strcmp(argv[i], "--state") == 0 ||
+                          strcmp(argv[i], "--sort") == 0;
+
+        if (argv[i][0] != '-' && count == 2)
+            return cli_mistake(command, "`%s` is one too many: a process and a task are taken",
+                               argv[i]);
+        if (argv[i][0] != '-') {
+            ret_operands[count++] = argv[i];
+            continue;
+        }
+        argv[kept++] = argv[i];
+        if (takes_next && i + 1 < *argc)
+            argv[kept++] = argv[++i];
+    }
+    *argc = kept;
+    return CLI_GO_ON;
+}
+
+static int ask(const struct cli_command *command, const struct ps_settings *settings,
+               const char *process, const char *task)
+{
+    struct control_client client;
+    long pid;
+    int rc;
+
+    if (strchr(process, '/'))
+        rc = control_client_open_path(&client, process);
+    else if (cli_number(process, 1, INT32_MAX, &pid))
+        rc = control_client_open(&client, (pid_t)pid);
+    else
+        return cli_mistake(command, "`%s` is no process: it must be its number, or the path of "
+                                    "its control socket", process);
+    if (rc < 0)
+        return fail();
+    rc = task ? show_task(&client, settings, task) : show_tasks(&client, settings);
+    control_client_close(&client);
+    return rc;
+}
+
+static int run(const struct cli_command *command, int argc, char **argv)
+{
+    struct ps_settings settings = { .loop = -1 };
+    const char *operands[2] = { NULL, NULL };
+    int rc = take_operands(command, &argc, argv, operands);
+
+    if (rc == CLI_GO_ON)
+        rc = cli_read(command, argc, argv, &settings, NULL);
+    if (rc != CLI_GO_ON)
+        return rc;
+    if (!operands[0])
+        return list_processes();
+    return ask(command, &settings, operands[0], operands[1]);
+}
+
+const struct cli_command cmd_ps = {
+    .name = "ps",
+    .summary = "show what the tasks of a running program do",
+    .text = "weir ps                the running programs that can be asked\n"
+            "weir ps PID            all tasks of one; those alike are one line\n"
+            "weir ps PID TASK       one task, with its stack; TASK as in the table\n"
+            "\n"
+            "Instead of PID the path of a control socket is taken too.\n",
+    .flags = flags,
+    .run = run,
+};

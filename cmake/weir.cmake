@@ -39,6 +39,10 @@ endif()
 # Found or left out: without it the stacks of tasks are followed and named less well.
 pkg_check_modules(LIBDW IMPORTED_TARGET libdw>=0.170)
 
+# Found or left out: the probes for tools that look from outside.
+include(CheckIncludeFile)
+check_include_file(sys/sdt.h WEIR_HAVE_SDT_H)
+
 add_library(weir_flags INTERFACE)
 target_include_directories(weir_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(weir_flags INTERFACE _GNU_SOURCE WEIR_VERSION="${PROJECT_VERSION}")
@@ -47,10 +51,12 @@ target_compile_options(weir_flags INTERFACE
     -fno-omit-frame-pointer -funwind-tables -ftls-model=initial-exec
     -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 # Valgrind's header alone: it tells Valgrind of the tasks' stacks.
-include(CheckIncludeFile)
 check_include_file(valgrind/valgrind.h WEIR_HAVE_VALGRIND_H)
 if(WEIR_HAVE_VALGRIND_H)
     target_compile_definitions(weir_flags INTERFACE WEIR_VALGRIND)
+endif()
+if(WEIR_HAVE_SDT_H)
+    target_compile_definitions(weir_flags INTERFACE WEIR_HAS_SDT)
 endif()
 if(NOT WEIR_VISIBLE)
     target_compile_definitions(weir_flags INTERFACE WEIR_INVISIBLE)

@@ -26,7 +26,7 @@
 
 #include "base/clock.h"
 #include "rt/foreign.h"
-#include "rt/loop.h"
+#include "rt/probe.h"
 #include "rt/random.h"
 #include "rt/socket.h"
 
@@ -188,8 +188,10 @@ static bool epoll_submit(struct loop *loop, struct io_op *op)
         op->res = -EBUSY;
         return true;
     }
-    if (try_op(loop, op))
+    if (try_op(loop, op)) {
+        TRACE_IO(loop, op);
         return true;
+    }
     if (op->kind == IO_ACCEPT && !listen_on(backend_of(loop), op))
         return true;
     op->pending = true;
@@ -219,6 +221,7 @@ static void op_retry(struct loop *loop, struct io_op *op)
         return;
     *slot_of(op) = NULL;
     op->pending = false;
+    TRACE_IO(loop, op);
     op->done(op);
 }
 
@@ -265,7 +268,7 @@ static int wait_events(struct epoll_backend *be, int64_t until_ns)
     return epoll_wait(be->epoll, be->batch, EPOLL_BATCH, left_ns > 60000 ? 60000 : (int)left_ns);
 }
 
-static void run_ended(struct epoll_backend *be)
+static void run_ended(struct loop *loop, struct epoll_backend *be)
 {
     struct node *n;
 
@@ -273,6 +276,7 @@ static void run_ended(struct epoll_backend *be)
         struct io_op *op = container_of(n, struct io_op, link);
 
         op->pending = false;
+        TRACE_IO(loop, op);
         op->done(op);
     }
 }
@@ -287,6 +291,7 @@ static void epoll_poll(struct loop *loop, int64_t until_ns)
         until_ns = 0;
     count = wait_events(be, until_ns);
     loop_awake(loop);
+    TRACE_LOOP(loop, RECORD_TURN, NULL, 0);
     /* What completions set timers by must not be the time before the wait. */
     loop->now_ns = clock_monotonic_ns();
     be->batch_count = count < 0 ? 0 : count;
@@ -301,7 +306,7 @@ static void epoll_poll(struct loop *loop, int64_t until_ns)
     be->batch_count = 0;
     if (unlikely(woken) && be->foreign.epoll >= 0)
         foreign_collect(&be->foreign, &be->ended);
-    run_ended(be);
+    run_ended(loop, be);
 }
 
 /* ---- descriptors ------------------------------------------------------------- */

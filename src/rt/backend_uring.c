@@ -37,7 +37,7 @@
 #include <unistd.h>
 
 #include "rt/foreign.h"
-#include "rt/loop.h"
+#include "rt/probe.h"
 #include "rt/random.h"
 #include "rt/socket.h"
 #include "rt/uring_ring.h"
@@ -417,8 +417,10 @@ static bool uring_submit(struct loop *loop, struct io_op *op)
             io_uring_submit(&be->ring.ring);
         return false;
     }
-    if (try_op(loop, op))
+    if (try_op(loop, op)) {
+        TRACE_IO(loop, op);
         return true;
+    }
     op->pending = true;
     *place = op;
     await(be, op);
@@ -474,17 +476,18 @@ static struct io_op *waiting(struct uring_backend *be, struct io_op *op)
     return be->leaving ? NULL : op;
 }
 
-static void op_end(struct io_op *op)
+static void op_end(struct loop *loop, struct io_op *op)
 {
     *place_of(op) = NULL;
     op->pending = false;
+    TRACE_IO(loop, op);
     op->done(op);
 }
 
 static void op_retry(struct loop *loop, struct io_op *op)
 {
     if (try_op(loop, op))
-        op_end(op);
+        op_end(loop, op);
     else
         await(backend_of(loop), op);
 }
@@ -563,10 +566,10 @@ static void send_ended(struct loop *loop, struct uring_slot *slot, int res)
         slot->file->ready &= (uint8_t)~CAN_WRITE;
     if (res < 0 && res != -EAGAIN && res != -EINTR) {
         op->res = res;
-        op_end(op);
+        op_end(loop, op);
     } else if (op->cancelled || op->send.moved == op->send.iov->iov_len) {
         op->res = op->send.moved > 0 ? (int)op->send.moved : -ECANCELED;
-        op_end(op);
+        op_end(loop, op);
     } else {
         op_retry(loop, op);
     }
@@ -642,7 +645,7 @@ static bool take_completion(struct loop *loop, int *input)
     return true;
 }
 
-static void run_ended(struct uring_backend *be)
+static void run_ended(struct loop *loop, struct uring_backend *be)
 {
     struct node *n;
 
@@ -650,6 +653,7 @@ static void run_ended(struct uring_backend *be)
         struct io_op *op = container_of(n, struct io_op, link);
 
         op->pending = false;
+        TRACE_IO(loop, op);
         op->done(op);
     }
 }
@@ -669,11 +673,12 @@ static void uring_poll(struct loop *loop, int64_t until_ns)
     be->starved = 0;
     uring_ring_enter(&be->ring, until_ns);
     loop_awake(loop);
+    TRACE_LOOP(loop, RECORD_TURN, NULL, 0);
     /* What completions set timers by must not be the time before the wait. */
     loop->now_ns = socket_now_ns(loop);
     while (input > 0 && take_completion(loop, &input))
         continue;
-    run_ended(be);
+    run_ended(loop, be);
 }
 
 /* All requests are ended while this thread, the ring's own, still runs: another

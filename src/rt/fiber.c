@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "rt/enter.h"
+#include "rt/probe.h"
 
 #define FIBER_COLORS 16
 #define FIBER_COLOR_BYTES 64
@@ -126,6 +127,7 @@ static void fiber_bind(struct loop *loop, struct fiber *fiber, struct task *task
     task->begun_ns = loop->now_ns;
     loop->current = fiber;
     error_slot = &fiber->chain;
+    TRACE_TASK(loop, RECORD_RUN, task, task->site, 0);
 }
 
 /* A fiber without a task is kept warm for the next one. */
@@ -195,6 +197,7 @@ __attribute__((always_inline)) static inline void fiber_loop(struct fiber *fiber
             loop->current = to;
             error_slot = &to->chain;
             next->state = TASK_RUNNING;
+            TRACE_TASK(loop, RECORD_RUN, next, next->site, 0);
             fiber_leave(fiber, &to->context);
         } else {
             loop->current = NULL;
@@ -305,6 +308,7 @@ __attribute__((always_inline)) static inline struct fiber *next_fiber(struct loo
         } else {
             next->state = TASK_RUNNING;
             to = next->fiber;
+            TRACE_TASK(loop, RECORD_RUN, next, next->site, 0);
         }
     }
     return to;

@@ -15,6 +15,7 @@
 #include "rt/context.h"
 #include "rt/parked.h"
 #include "rt/queue.h"
+#include "rt/probe.h"
 #include "rt/spread.h"
 #include "type/current.h"
 
@@ -168,6 +169,7 @@ static void loop_poll(struct loop *loop, bool may_wait)
             spread_offered(loop))
             until_ns = 0;
     }
+    TRACE_LOOP(loop, RECORD_POLL, NULL, 0);
     loop->ops->poll(loop, until_ns);
     atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
 }

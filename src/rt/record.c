@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/budget.h"
+#include "rt/probe.h"
 
 static atomic_uint loops_events;
 
@@ -86,6 +87,8 @@ uint32_t recorder_read(const struct recorder *recorder, uint64_t *from,
     *from = first + count;
     return (uint32_t)(count - lost);
 }
+
+const char *const probe_io_names[] = { "accept", "connect", "receive", "send", "poll" };
 
 const char *record_kind_name(uint32_t kind)
 {

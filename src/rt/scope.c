@@ -14,7 +14,7 @@
  * the parent's, but in a shield; a scope with live children is never freed. */
 #include <stdio.h>
 
-#include "rt/loop.h"
+#include "rt/probe.h"
 #include "rt/spread.h"
 
 #define SCOPE_GRACE_MS 1000
@@ -185,6 +185,7 @@ void scope_cancel(struct scope *root, int code, weir_reason reason, const char *
     if (root->cancel_code)
         return;
     while (scope) {
+    TRACE_LOOP(root->loop, RECORD_CANCEL, origin, code);
         skip = scope->cancel_code != 0;
         if (scope != root && scope->flags & SCOPE_SHIELD && !skip) {
             scope_start_grace(scope);

@@ -9,6 +9,7 @@
  * marked ones at most once; a cancelled operation is in its loop's list of ended
  * ones and in no file. */
 #include "base/alloc.h"
+#include "rt/probe.h"
 #include "rt/sim_state.h"
 
 static struct sim_loop *own_of(struct loop *loop)
@@ -223,8 +224,10 @@ static bool sim_submit(struct loop *loop, struct io_op *op)
         op->res = attach ? -EBUSY : -EBADF;
         return true;
     }
-    if (begin_op(loop, attach, op))
+    if (begin_op(loop, attach, op)) {
+        TRACE_IO(loop, op);
         return true;
+    }
     op->pending = true;
     *slot = op;
     return false;
@@ -281,6 +284,7 @@ static void retry(struct loop *loop, struct sim_attach *attach, struct io_op *op
     *slot_of(op) = NULL;
     pass_on(own_of(loop)->sim, attach->fd);
     op->pending = false;
+    TRACE_IO(loop, op);
     op->done(op);
 }
 
@@ -313,11 +317,13 @@ static void sim_poll(struct loop *loop, int64_t until_ns)
 
     (void)until_ns; /* the clock moves when every loop has nothing to do */
     loop_awake(loop);
+    TRACE_LOOP(loop, RECORD_TURN, NULL, 0);
     try_marked(loop);
     while ((n = list_pop(&own->ended)) != NULL) {
         struct io_op *op = container_of(n, struct io_op, link);
 
         op->pending = false;
+        TRACE_IO(loop, op);
         op->done(op);
     }
 }

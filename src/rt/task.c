@@ -4,6 +4,7 @@
  * .hold asked for it, in held; otherwise it is freed at once, and its handle is
  * stale. */
 #include "rt/parked.h"
+#include "rt/probe.h"
 #include "rt/spread.h"
 
 struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *site)
@@ -23,6 +24,7 @@ struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *s
     task->state = TASK_QUEUED;
     task->flags = 0;
     scope->live++;
+    TRACE_BY(scope->loop, RECORD_SPAWN, task, site);
     return task;
 }
 
@@ -74,6 +76,7 @@ static void task_end(struct task *task, int rc, struct chain *chain)
     task->state = TASK_ENDED;
     task->fiber = NULL;
     task->rc = rc;
+    TRACE_TASK(loop, RECORD_END, task, task->site, rc);
     if (unlikely(task->extra != NULL))
         task_end_extra(task);
     for (struct done_wait *done = task->done_waits; done; done = done->next)

@@ -4,7 +4,7 @@
  * its abandon function. The waker only marks the task ready; a cancel that comes
  * between the wake and the task's turn finds the wait woken and leaves the
  * result alone: a result beats a cancel. */
-#include "rt/loop.h"
+#include "rt/probe.h"
 
 int rt_check(void)
 {
@@ -27,6 +27,7 @@ void rt_spend(void)
         return;
     self->budget = RT_BUDGET;
     self->task->state = TASK_READY;
+    TRACE_TASK(loop, RECORD_YIELD, self->task, NULL, 0);
     ready_push(loop, self->task);
     /* It has worked for more than one, so input and timers are to be looked at sooner. */
     loop->batch_left -= RT_SPENT_TASKS;
@@ -44,6 +45,7 @@ static int park(struct wait *wait)
     wait->since_ns = loop->now_ns;
     self->wait = wait;
     self->task->state = TASK_PARKED;
+    TRACE_TASK(loop, RECORD_WAIT, self->task, wait->what, 0);
     if (unlikely(loop->wait_hook != NULL))
         loop->wait_hook(loop, wait);
     fiber_yield_to_next(loop);
@@ -64,6 +66,7 @@ int rt_park_shielded(struct wait *wait)
 
 void wait_wake(struct wait *wait, int rc)
 {
+    struct loop *loop = loop_current;
     struct fiber *fiber = wait->fiber;
 
     if (wait->woken)
@@ -72,7 +75,8 @@ void wait_wake(struct wait *wait, int rc)
     wait->rc = rc;
     fiber->wait = NULL;
     fiber->task->state = TASK_READY;
-    ready_push(loop_current, fiber->task);
+    TRACE_BY(loop, RECORD_WAKE, fiber->task, wait->what);
+    ready_push(loop, fiber->task);
 }
 
 int weir_yield(void)
@@ -83,6 +87,7 @@ int weir_yield(void)
     if (rc < 0)
         return rc;
     loop->current->task->state = TASK_READY;
+    TRACE_TASK(loop, RECORD_YIELD, loop->current->task, NULL, 0);
     ready_push(loop, loop->current->task);
     fiber_yield_to_next(loop);
     return 0;

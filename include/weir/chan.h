@@ -74,6 +74,12 @@ typedef struct weir_chan_opts {
     weir_chan_try_recv((c).chan, WEIR_ITEM_(c, __VA_ARGS__), sizeof(*(__VA_ARGS__)))
 #define weir_close(c) weir_chan_close((c).chan)
 
+/* The two ends of a channel. */
+typedef enum weir_chan_end { WEIR_SENDS, WEIR_RECEIVES } weir_chan_end;
+
+#define weir_hold(c, end) weir_chan_hold((c).chan, end)
+#define weir_let_go(c, end) weir_chan_let_go((c).chan, end)
+
 /* Room in a channel that is kept for one item of type T (C only). */
 #define WEIR_PERMIT(T)                                                         \
     struct {                                                                   \
@@ -130,6 +136,28 @@ WEIR_API void weir_chan_destroy(weir_chan *chan);
  * Thread:     the channel's loop; any loop when it is shared.
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) void weir_chan_close(weir_chan *chan);
+
+/* Hold an end of a channel: when the last who held it lets go, the channel is closed.
+ * So receivers see the end when no sender is left, and senders get WEIR_ECLOSED when no
+ * receiver is. A child that is started with .sends or .receives holds that end from
+ * weir_go() to its own end; a task that starts several, of which one may end before the
+ * next is started, holds it meanwhile. Where nobody ever held an end, nothing happens.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  whoever holds an end lets it go once.
+ * Thread:     the channel's loop; any loop when it is shared.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1) void weir_chan_hold(weir_chan *chan, weir_chan_end end);
+
+/* Let an end go: see weir_chan_hold().
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  as weir_chan_hold().
+ * Thread:     the channel's loop; any loop when it is shared.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1) void weir_chan_let_go(weir_chan *chan, weir_chan_end end);
 
 /* Send an item; waits while the channel is full.
  *

@@ -105,6 +105,8 @@ typedef struct weir_go_opts {
     uint32_t place;        /* set by weir_go_on(): 1 and up, the loop it runs on */
     weir_semaphore *needs; /* wait for a unit, without a stack, before it starts; it is
                               given back at the child's end */
+    struct weir_chan *sends, *receives; /* it holds an end of a channel: see
+                              weir_chan_hold() */
     void (*drop)(void *arg); /* in a race: called with the child's argument when it has
                                 succeeded, but another had won */
 } weir_go_opts;

@@ -11,6 +11,7 @@
 #include <weir/error.h>
 
 #include "ops/deadlock.h"
+#include "ops/leaks.h"
 #include "ops/parts.h"
 #include "ops/queues.h"
 
@@ -25,6 +26,7 @@ static struct {
  * doesn't. The list ends with NULL. */
 static void (*const all[])(void) = {
     deadlock_check,
+    leaks_check,
     queues_check,
     NULL,
 };

@@ -442,6 +442,28 @@ void weir_chan_close(weir_chan *chan)
         chan_serve(waiting, WEIR_ECLOSED);
 }
 
+void weir_chan_hold(weir_chan *chan, weir_chan_end end)
+{
+    if (!chan->shared)
+        chan_check_loop(chan);
+    atomic_fetch_add(&chan->ends[end], 1);
+}
+
+void weir_chan_let_go(weir_chan *chan, weir_chan_end end)
+{
+    unsigned before = atomic_load(&chan->ends[end]);
+
+    do {
+        if (before == 0) {
+            rt_wrong_use("an end of channel \"%s\" is let go that nobody holds",
+                         chan->name ? chan->name : "");
+            return;
+        }
+    } while (!atomic_compare_exchange_weak(&chan->ends[end], &before, before - 1));
+    if (before == 1)
+        weir_chan_close(chan);
+}
+
 /* Does a task wait here? What another arm has woken is taken out. */
 static bool chan_has_waiting(struct node *end)
 {

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "rt/alone.h"
+#include "rt/chan.h"
 #include "rt/loop.h"
 
 const struct task *inspect_next(const struct loop *loop, uint32_t *cursor)
@@ -61,6 +63,13 @@ static void write_path(const struct scope *scope, char *path, size_t size)
     memmove(path, path + at, size - at);
 }
 
+static const char *suspicion(const struct task *task)
+{
+    const weir_chan *chan = alone_waits_at(task, INT64_MAX);
+
+    return chan && chan->alone ? "nobody is left to wake it" : NULL;
+}
+
 /* What only a task with a stack has. */
 static void write_fiber(const struct loop *loop, const struct fiber *fiber,
                         struct inspect_task *task)
@@ -77,6 +86,7 @@ static void write_fiber(const struct loop *loop, const struct fiber *fiber,
         task->what = wait->what;
         task->object = wait->object;
         task->waited_ns = loop->now_ns - wait->since_ns;
+        task->suspect = suspicion(fiber->task);
     }
 }
 

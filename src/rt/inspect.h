@@ -50,6 +50,7 @@ struct inspect_task {
                                         has no stack */
     const char *stack_low, *stack_high;
     uint32_t locks_held;
+    const char *suspect;             /* why it may never end; NULL: nothing says so */
 };
 
 /* The next task of the loop from *cursor (0 at first) on, or NULL at the end. */

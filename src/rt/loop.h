@@ -82,6 +82,7 @@ struct task_extra {
     const char *name;
     weir_semaphore *needs;
     void (*drop)(void *arg); /* see weir_go_opts */
+    weir_chan *holds[2];     /* by end; or NULL */
 };
 
 struct task {
@@ -164,6 +165,7 @@ struct scope {
     int64_t opened_ns;
     struct timer timer;   /* its own deadline, or the end of the grace */
     int cancel_code;      /* 0 while it is not cancelled */
+    int64_t cancelled_ns;
     int first_rc;         /* first failure of a required child */
     int winner_rc;
     weir_task winner;

@@ -43,6 +43,7 @@ struct scope *scope_new(struct loop *loop, struct scope *parent)
         scope->context = parent->context;
         scope->arena = parent->arena;
         scope->cancel_code = parent->cancel_code;
+        scope->cancelled_ns = parent->cancelled_ns;
         scope->reason = parent->reason;
         scope->origin = parent->origin;
         scope->flags = parent->flags & (SCOPE_STOPPING | SCOPE_BACKGROUND);
@@ -184,8 +185,8 @@ void scope_cancel(struct scope *root, int code, weir_reason reason, const char *
 
     if (root->cancel_code)
         return;
-    while (scope) {
     TRACE_LOOP(root->loop, RECORD_CANCEL, origin, code);
+    while (scope) {
         skip = scope->cancel_code != 0;
         if (scope != root && scope->flags & SCOPE_SHIELD && !skip) {
             scope_start_grace(scope);
@@ -193,6 +194,7 @@ void scope_cancel(struct scope *root, int code, weir_reason reason, const char *
         }
         if (!skip) {
             scope->cancel_code = code;
+            scope->cancelled_ns = scope->loop->now_ns;
             scope->reason = (uint8_t)reason;
             scope->origin = origin;
             timer_clear(scope->loop, &scope->timer);

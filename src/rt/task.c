@@ -65,6 +65,9 @@ static void task_end_extra(struct task *task)
         weir_release(task->extra->needs);
     if (task->extra->spread)
         spread_forget(task);
+    for (weir_chan_end end = WEIR_SENDS; end <= WEIR_RECEIVES; end++)
+        if (task->extra->holds[end])
+            weir_chan_let_go(task->extra->holds[end], end);
 }
 
 static void task_end(struct task *task, int rc, struct chain *chain)
@@ -73,10 +76,10 @@ static void task_end(struct task *task, int rc, struct chain *chain)
     struct loop *loop = scope->loop;
     bool held = task->flags & TASK_HOLD;
 
+    TRACE_TASK(loop, RECORD_END, task, task->site, rc);
     task->state = TASK_ENDED;
     task->fiber = NULL;
     task->rc = rc;
-    TRACE_TASK(loop, RECORD_END, task, task->site, rc);
     if (unlikely(task->extra != NULL))
         task_end_extra(task);
     for (struct done_wait *done = task->done_waits; done; done = done->next)
@@ -151,16 +154,37 @@ void task_ran(struct fiber *fiber, int rc)
     task_end(task, rc, chain);
 }
 
+/* A child that never was: whoever waits for what it would have done is told so. */
+static void let_go_unstarted(const weir_go_opts *opts)
+{
+    weir_chan *chans[2] = { opts->sends, opts->receives };
+
+    for (weir_chan_end end = WEIR_SENDS; end <= WEIR_RECEIVES; end++) {
+        if (!chans[end])
+            continue;
+        weir_chan_hold(chans[end], end);
+        weir_chan_let_go(chans[end], end);
+    }
+}
+
 static int task_give_extra(struct task *task, const weir_go_opts *opts)
 {
     struct task_extra *extra = slab_alloc(&task->scope->loop->extras);
 
-    if (!extra)
+    if (!extra) {
+        let_go_unstarted(opts);
         return -ENOMEM;
+    }
     extra->spread = NULL;
     extra->name = opts->name;
     extra->needs = opts->needs;
     extra->drop = opts->drop;
+    extra->holds[WEIR_SENDS] = opts->sends;
+    extra->holds[WEIR_RECEIVES] = opts->receives;
+    if (opts->sends)
+        weir_chan_hold(opts->sends, WEIR_SENDS);
+    if (opts->receives)
+        weir_chan_hold(opts->receives, WEIR_RECEIVES);
     task->extra = extra;
     return 0;
 }
@@ -205,6 +229,11 @@ static struct scope *go_wait_limit(weir_scope s, int *ret_rc)
         (void)rt_park(&wait);
     }
     return NULL;
+}
+
+static inline bool has_special(const weir_go_opts *opts)
+{
+    return opts->name || opts->needs || opts->drop || opts->spread || opts->sends || opts->receives;
 }
 
 /* 1: into the ready queue with it; 0: it waits elsewhere; or the code it ends with, and
@@ -269,6 +298,7 @@ weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *
     scope->flags |= SCOPE_UNJOINED;
     task = task_new(scope, fn, arg, opts->site);
     if (unlikely(!task)) {
+        let_go_unstarted(opts);
         if (!opts->optional)
             scope_child_ended(scope, NULL, NULL);
         return handle;
@@ -276,11 +306,12 @@ weir_task weir_go_opt(weir_scope s, weir_fn *fn, void *arg, const weir_go_opts *
     handle = task_handle(task);
     task->flags = (uint8_t)((opts->optional ? TASK_OPTIONAL : 0) | (opts->hold ? TASK_HOLD : 0) |
                             task_class(scope));
-    if (unlikely(rc < 0))
+    if (unlikely(rc < 0)) {
+        let_go_unstarted(opts);
         task_end_queued(task, rc);
-    else if (likely(!(opts->name || opts->needs || opts->drop || opts->spread)) ||
-             go_aside(task, opts) > 0)
+    } else if (likely(!has_special(opts)) || go_aside(task, opts) > 0) {
         ready_push(loop_current, task);
+    }
     rt_spend();
     return handle;
 }

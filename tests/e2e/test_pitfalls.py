@@ -85,5 +85,18 @@ class Backpressure(unittest.TestCase):
         self.assertIn(line_of("backpressure", "a slow disk"), line["drainer"])
 
 
+class Leaked(unittest.TestCase):
+    def test_tasks_that_nobody_is_left_to_wake_are_named(self):
+        code, lines = run("leaked")
+        line = said(lines, "nobody is left to wake them")
+
+        self.assertEqual(code, 0)
+        self.assertEqual((line["channel"], line["tasks"]), ("jobs", 3))
+        self.assertEqual(line["opened_at"], line_of("leaked", "opened here"))
+        self.assertIn(line_of("leaked", "weir_go(s, order_jobs, NULL);"), line["last_sender"])
+        self.assertIn(line_of("leaked", "weir_go(s, work"), line["task_1"])
+        self.assertIn(line_of("leaked", "waits here"), line["task_1"])
+
+
 if __name__ == "__main__":
     unittest.main()

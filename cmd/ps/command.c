@@ -159,7 +159,7 @@ static void print_stack(struct control_client *client, const char *task)
         doc = yyjson_read(json.ptr, json.len, 0);
     weir_recover(); /* it may have ended: then there is no stack */
     if (doc)
-        fputs(text_of(yyjson_doc_get_root(doc), "stack"), stdout);
+        printf("%s\n", text_of(yyjson_doc_get_root(doc), "stack"));
     yyjson_doc_free(doc);
     strbuf_done(&json);
 }
@@ -207,7 +207,7 @@ static int print_loops(yyjson_val *loops)
             print_text(text_of(held, "site"), 0);
             printf("); ");
         }
-        printf("its tasks are shown by: weir ps --raw\n");
+        printf("its tasks are shown by: weir ps --raw PID\n");
     }
     return rc;
 }
@@ -279,7 +279,7 @@ static int print_task(yyjson_val *root)
         putchar('\n');
     }
     if (*text_of(root, "stack"))
-        printf("stack, innermost first:\n%s", text_of(root, "stack"));
+        printf("stack, innermost first:\n%s\n", text_of(root, "stack"));
     return 0;
 }
 

@@ -37,8 +37,9 @@ typedef struct weir_inspect_opts {
     bool no_handlers;         /* no signal handler is installed: crashes, SIGQUIT and the
                                  stacks of loops that are held up are not reported */
     bool no_socket;           /* nobody can ask from outside */
-    const char *socket;       /* its path; unset: PID.sock in $XDG_RUNTIME_DIR/weir, or
-                                 in /tmp/weir-UID where there is no such variable */
+    const char *socket;       /* its path; unset: PID.sock in the folder weir of
+                                 $XDG_RUNTIME_DIR, or where there is no such variable, in
+                                 a folder of the user's among the temporary files */
 } weir_inspect_opts;
 
 #define weir_inspect_open(...) \
@@ -64,6 +65,22 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_inspect_open_opt(const weir_insp
  * Thread:     the one that opened it, after weir_run().
  * Since:      0.1 */
 WEIR_API void weir_inspect_close(void);
+
+/* Write what all tasks do to a descriptor, as text: their scopes as a tree, tasks that are
+ * alike as one line, with the stack of the one that has stood longest. SIGQUIT does it to
+ * standard error, unless .no_handlers was given; in gdb it is `call weir_dump(2)`.
+ * weir_inspect_open() is not needed for it.
+ *
+ * Checkpoint: never; it may take a second, and half a second more for each loop that is
+ *   held up: not for a task that others wait for.
+ * Returns:    0, or
+ *   -ENOMEM      no memory
+ *   -ETIMEDOUT   the descriptor takes no more
+ *   -errno       what write() said
+ * Ownership:  takes nothing.
+ * Thread:     any.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE int weir_dump(int fd);
 
 WEIR_END
 

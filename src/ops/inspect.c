@@ -18,6 +18,7 @@ static const struct part {
     { watchdog_open, watchdog_close },
     { crash_open, crash_close },
     { control_open, control_close },
+    { dump_open, dump_close },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

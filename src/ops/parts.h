@@ -22,4 +22,8 @@ void crash_close(void);
 int control_open(const weir_inspect_opts *opts);
 void control_close(void);
 
+/* dump.c: SIGQUIT. */
+int dump_open(const weir_inspect_opts *opts);
+void dump_close(void);
+
 #endif

@@ -85,6 +85,14 @@ static bool send_all(int fd, weir_str text)
     return true;
 }
 
+bool control_flush(struct strbuf *out)
+{
+    bool sent = watcher_current && !out->bad && send_all(watcher_current->fd, strbuf_str(out));
+
+    strbuf_clear(out);
+    return sent;
+}
+
 static void refuse(int fd, const char *code, const char *message)
 {
     struct strbuf out = STRBUF_INIT;

@@ -23,7 +23,7 @@
 typedef int control_request(struct strbuf *out, const char *args);
 
 /* The requests; the table is in control_table.c. */
-control_request control_tasks, control_task;
+control_request control_tasks, control_task, control_trace;
 
 struct control_entry {
     const char *name;
@@ -38,6 +38,11 @@ void control_answer(struct strbuf *out, const char *line);
 /* For a request that takes a while, in its thread: wait so long. False: the asker is gone,
  * or the program ends; it should return. */
 bool control_wait_ms(uint32_t ms);
+
+/* For a request that answers in several lines, each a document: send those that are whole
+ * in out, and empty it. False: as above, or it does not read. The last line is sent as
+ * ever. */
+bool control_flush(struct strbuf *out);
 
 /* A whole number from args, and what stands behind it; false when there is none. */
 bool control_number(const char **args, uint64_t most, uint64_t *ret_number);

@@ -12,6 +12,7 @@
 const struct control_entry control_table[] = {
     { "tasks", control_tasks },
     { "task", control_task },
+    { "trace", control_trace },
     { NULL, NULL },
 };
 

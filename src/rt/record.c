@@ -46,6 +46,7 @@ void recorder_free(struct recorder *recorder)
 {
     if (!recorder)
         return;
+    recorder_free(recorder->under);
     budget_give(BUDGET_QUEUE, recorder_bytes(recorder->mask + 1));
     base_free(recorder);
 }

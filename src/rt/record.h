@@ -44,6 +44,8 @@ struct record_event {
 struct recorder {
     _Atomic uint64_t count; /* of events so far; written by the loop alone */
     uint64_t mask;
+    struct recorder *under; /* the one that this one is in the place of, for a trace; or NULL */
+    uint32_t trace;         /* its number; 0: it is no trace's */
     struct record_event events[];
 };
 
@@ -54,6 +56,7 @@ uint32_t record_loops_events(void);
 
 /* NULL without memory or budget. events: a power of two. */
 struct recorder *recorder_new(uint32_t events);
+/* Also the one that it is in the place of. */
 void recorder_free(struct recorder *recorder);
 /* What it has of the events from number *from on, oldest first, at most max; *from
  * becomes the number of the first one behind them. Events that were overwritten are left

@@ -54,6 +54,17 @@ bool serve_read_grace(void *to, const char *value)
     return true;
 }
 
+bool serve_read_blocked(void *to, const char *value)
+{
+    struct serve_settings *settings = to;
+
+    if (strcmp(value, "off") == 0) {
+        settings->blocked_ms = WEIR_OFF;
+        return true;
+    }
+    return duration_parse_flag(value, &settings->blocked_ms) == 0 && settings->blocked_ms > 0;
+}
+
 bool serve_read_level(void *to, const char *value)
 {
     struct serve_settings *settings = to;
@@ -139,6 +150,7 @@ int serve_gateway(struct serve *serve)
                         .admin = serve->config->admin.ptr, .loops = settings->loops,
                         .backend = settings->backend, .grace_ms = settings->grace_ms,
                         .log_level = settings->log_level, .log_form = settings->log_form,
+                        .inspect = { .blocked_ms = settings->blocked_ms },
                         .start = start, .start_arg = serve, .end = end, .end_arg = serve);
     gateway_free(serve->gateway);
     weir_app_free(app);

@@ -8,7 +8,7 @@
 #include "gateway/gateway.h"
 
 struct serve_settings {
-    uint32_t loops, grace_ms;
+    uint32_t loops, grace_ms, blocked_ms;
     weir_backend backend;
     weir_log_level log_level;
     weir_log_form log_form;
@@ -24,6 +24,9 @@ extern const struct cli_flag serve_flags[];
       "auto, epoll or io_uring (auto: what WEIR_BACKEND names, else epoll)" },              \
     { "--grace", "TIME", serve_read_grace, "a time as in 10s, 500ms or 2m, at most 24h",    \
       "time for requests in progress at the end (10s)" },                                   \
+    { "--blocked", "TIME", serve_read_blocked,                                              \
+      "a time as in 100ms or 1s, at most 24h, or off",                                      \
+      "report a loop that is held up for so long; or off (100ms)" },                        \
     { "--log-level", "LEVEL", serve_read_level, "error, warn, info or debug",               \
       "error, warn, info or debug (info)" },                                                \
     { "--log-format", "FORM", serve_read_form, "auto, text or json",                        \
@@ -32,6 +35,7 @@ extern const struct cli_flag serve_flags[];
 bool serve_read_loops(void *to, const char *value);
 bool serve_read_backend(void *to, const char *value);
 bool serve_read_grace(void *to, const char *value);
+bool serve_read_blocked(void *to, const char *value);
 bool serve_read_level(void *to, const char *value);
 bool serve_read_form(void *to, const char *value);
 

@@ -3,6 +3,7 @@
  * The parts do not know each other: each is opened in the order of the table and closed in
  * the opposite one, and one that can't be opened closes those before it. */
 #include <errno.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 
@@ -24,6 +25,7 @@ static const struct part {
 #define PARTS (sizeof(parts) / sizeof(parts[0]))
 
 static bool is_open;
+static pid_t opened_by;
 
 static void close_parts(size_t count)
 {
@@ -61,13 +63,14 @@ int weir_inspect_open_opt(const weir_inspect_opts *opts)
             close_parts(i);
     }
     is_open = rc == 0;
+    opened_by = getpid();
     return rc;
 }
 
 void weir_inspect_close(void)
 {
-    if (!is_open)
-        return;
-    close_parts(PARTS);
+    /* The child of a fork has none of the threads. */
+    if (is_open && opened_by == getpid())
+        close_parts(PARTS);
     is_open = false;
 }

@@ -107,6 +107,17 @@ static bool read_grace(struct command *c, const char *value)
     return true;
 }
 
+static bool read_blocked(struct command *c, const char *value)
+{
+    uint32_t *ms = &c->serve.inspect.blocked_ms;
+
+    if (strcmp(value, "off") == 0) {
+        *ms = WEIR_OFF;
+        return true;
+    }
+    return duration_parse_flag(value, ms) == 0 && *ms > 0;
+}
+
 static bool read_routes(struct command *c, const char *value)
 {
     (void)value;
@@ -138,6 +149,8 @@ static const struct flag flags[] = {
         "auto, epoll or io_uring (auto: what WEIR_BACKEND names, else epoll)" },
       { "--grace", "SECONDS", read_grace, "a time as in 10, 1.5s, 500ms or 2m, at most 24h",
         "time for requests in progress at the end (10)" },
+      { "--blocked", "TIME", read_blocked, "a time as in 100ms or 1s, at most 24h, or off",
+        "report a loop that is held up for so long; or off (100ms)" },
       { "--log-level", "LEVEL", read_level, "error, warn, info or debug",
         "error, warn, info or debug (info)" },
       { "--log-format", "FORM", read_form, "auto, text or json",

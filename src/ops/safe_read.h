@@ -9,7 +9,7 @@
 
 #include <weir/str.h>
 
-/* All of it, or false and nothing. */
+/* All of it; or false, with a part of it or nothing. */
 bool safe_read(void *to, const void *from, size_t len);
 /* A string, cut to size; "" when it can't be read. Bytes below a space become one. */
 void safe_read_text(char *to, size_t size, const char *from);

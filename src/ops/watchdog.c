@@ -319,6 +319,7 @@ static void watch_begin(struct watched *w, uint32_t index, int tid)
 {
     char name[16];
 
+    ended(index, w, &w->hold);
     thread_state_close(&w->thread);
     w->hold = (struct hold){ 0 };
     if (tid == 0)
@@ -404,8 +405,8 @@ static void *run(void *arg)
         watch_all();
         say_all_again(clock_monotonic_ns(), AGAIN_NS);
     }
-    say_all_again(clock_monotonic_ns(), 0);
     forget_loops();
+    say_all_again(clock_monotonic_ns(), 0);
     return NULL;
 }
 

@@ -12,6 +12,9 @@
 const struct control_entry control_table[] = {
     { "tasks", control_tasks },
     { "task", control_task },
+    { "scopes", control_scopes },
+    { "loops", control_loops },
+    { "pools", control_pools },
     { "trace", control_trace },
     { NULL, NULL },
 };

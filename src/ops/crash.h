@@ -23,8 +23,7 @@ struct crash_report {
 
 /* The signal, the task, and whether its stack has overflowed. loop: the one whose thread
  * this is, or NULL. Everything here is async-signal-safe. */
-void crash_write_head(struct crash_report *report, const siginfo_t *info,
-                      const struct loop *loop);
+void crash_write_head(struct crash_report *report, const siginfo_t *info, const struct loop *loop);
 void crash_write_stack(struct crash_report *report);
 /* What the loop has done, and what the others do. */
 void crash_write_loops(struct crash_report *report, const struct loop *loop);

@@ -54,7 +54,7 @@ static void write_cause(struct plain *p, const siginfo_t *info)
     else if (info->si_signo == SIGSEGV && info->si_code == SEGV_ACCERR)
         plain_text(p, ", without permission");
     plain_text(p, info->si_signo == SIGSEGV || info->si_signo == SIGBUS ? ", address "
-                                                                       : ", instruction at ");
+                                                                        : ", instruction at ");
     plain_hex(p, (uint64_t)(uintptr_t)info->si_addr);
 }
 
@@ -120,8 +120,7 @@ static void write_depth(struct crash_report *report, const siginfo_t *info)
     }
 }
 
-void crash_write_head(struct crash_report *report, const siginfo_t *info,
-                      const struct loop *loop)
+void crash_write_head(struct crash_report *report, const siginfo_t *info, const struct loop *loop)
 {
     struct plain *p = &report->text;
     char thread[17] = "";

@@ -142,10 +142,10 @@ static const struct {
     const char *name;
     weir_fn *fn;
 } kinds[] = {
-    { "null", breaks_null },     { "abort", breaks_abort },       { "divide", breaks_divide },
-    { "trap", breaks_trap },     { "bus", breaks_bus },           { "overflow", breaks_overflow },
-    { "sort", breaks_sort },     { "free", breaks_free },         { "block", breaks_block },
-    { "twice", breaks_twice },   { "child", breaks_child },       { "wrong-use", breaks_wrong_use },
+    { "null", breaks_null },   { "abort", breaks_abort }, { "divide", breaks_divide },
+    { "trap", breaks_trap },   { "bus", breaks_bus },     { "overflow", breaks_overflow },
+    { "sort", breaks_sort },   { "free", breaks_free },   { "block", breaks_block },
+    { "twice", breaks_twice }, { "child", breaks_child }, { "wrong-use", breaks_wrong_use },
 };
 
 static weir_fn *kind_of(const char *name)

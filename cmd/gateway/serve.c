@@ -54,6 +54,12 @@ bool serve_read_grace(void *to, const char *value)
     return true;
 }
 
+bool serve_read_control(void *to, const char *value)
+{
+    ((struct serve_settings *)to)->control = value;
+    return *value != '\0';
+}
+
 bool serve_read_blocked(void *to, const char *value)
 {
     struct serve_settings *settings = to;
@@ -134,6 +140,7 @@ int serve_gateway(struct serve *serve)
 {
     const struct serve_settings *settings = &serve->flags;
     weir_app *app = weir_app_new(.title = "weir");
+    bool off;
     int rc;
 
     if (!app)
@@ -145,12 +152,15 @@ int serve_gateway(struct serve *serve)
         return no_memory(serve);
     }
     rc = check_app(serve, app);
+    off = settings->control && strcmp(settings->control, "off") == 0;
     if (rc == 0)
         rc = weir_serve(app, .program = serve->program, .listen = { serve->config->listen.ptr },
                         .admin = serve->config->admin.ptr, .loops = settings->loops,
                         .backend = settings->backend, .grace_ms = settings->grace_ms,
                         .log_level = settings->log_level, .log_form = settings->log_form,
-                        .inspect = { .blocked_ms = settings->blocked_ms },
+                        .inspect = { .blocked_ms = settings->blocked_ms,
+                                     .no_socket = off,
+                                     .socket = off ? NULL : settings->control },
                         .start = start, .start_arg = serve, .end = end, .end_arg = serve);
     gateway_free(serve->gateway);
     weir_app_free(app);

@@ -9,6 +9,7 @@
 
 struct serve_settings {
     uint32_t loops, grace_ms, blocked_ms;
+    const char *control; /* NULL: the default; "off" */
     weir_backend backend;
     weir_log_level log_level;
     weir_log_form log_form;
@@ -24,6 +25,8 @@ extern const struct cli_flag serve_flags[];
       "auto, epoll or io_uring (auto: what WEIR_BACKEND names, else epoll)" },              \
     { "--grace", "TIME", serve_read_grace, "a time as in 10s, 500ms or 2m, at most 24h",    \
       "time for requests in progress at the end (10s)" },                                   \
+    { "--control", "PATH", serve_read_control, "the path of a socket, or off",              \
+      "where weir ps, top and trace ask; or off (a folder of the user's)" },                 \
     { "--blocked", "TIME", serve_read_blocked,                                              \
       "a time as in 100ms or 1s, at most 24h, or off",                                      \
       "report a loop that is held up for so long; or off (100ms)" },                        \
@@ -35,6 +38,7 @@ extern const struct cli_flag serve_flags[];
 bool serve_read_loops(void *to, const char *value);
 bool serve_read_backend(void *to, const char *value);
 bool serve_read_grace(void *to, const char *value);
+bool serve_read_control(void *to, const char *value);
 bool serve_read_blocked(void *to, const char *value);
 bool serve_read_level(void *to, const char *value);
 bool serve_read_form(void *to, const char *value);

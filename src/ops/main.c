@@ -118,6 +118,13 @@ static bool read_blocked(struct command *c, const char *value)
     return duration_parse_flag(value, ms) == 0 && *ms > 0;
 }
 
+static bool read_control(struct command *c, const char *value)
+{
+    c->serve.inspect.no_socket = strcmp(value, "off") == 0;
+    c->serve.inspect.socket = c->serve.inspect.no_socket ? NULL : value;
+    return *value != '\0';
+}
+
 static bool read_routes(struct command *c, const char *value)
 {
     (void)value;
@@ -155,6 +162,8 @@ static const struct flag flags[] = {
         "error, warn, info or debug (info)" },
       { "--log-format", "FORM", read_form, "auto, text or json",
         "auto, text or json (auto: text on a terminal)" },
+      { "--control", "PATH", read_control, "the path of a socket, or off",
+        "where weir ps, top and trace ask; or off (a folder of the user's)" },
       { "--routes", NULL, read_routes, NULL, "print the routes, and exit" },
       { "--version", NULL, read_version, NULL, "print the version, and exit" },
       { "--help", NULL, read_help, NULL, "print this, and exit" },

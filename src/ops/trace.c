@@ -145,9 +145,9 @@ static int begin(struct trace *trace)
     atomic_store(&traces.number, trace->number);
     for (uint32_t i = 0; i < trace->loops && rc != -ENOMEM; i++)
         rc = begin_loop(trace, i);
-    return rc == -ENOMEM ? weir_fail(rc, "no memory, or no budget, for the rings of %u loops",
-                                     trace->loops)
-                         : 0;
+    return rc == -ENOMEM
+               ? weir_fail(rc, "no memory, or no budget, for the rings of %u loops", trace->loops)
+               : 0;
 }
 
 static void end(const struct trace *trace)
@@ -194,9 +194,10 @@ static void add_events(struct trace *trace, struct strbuf *out, uint32_t loop, u
 
     for (uint32_t i = 0; i < count; i++) {
         const struct record_event *event = &trace->read[i];
-        int64_t numbers[] = { (int64_t)(event->ticks - before), event->kind, event->slot,
-                              event->generation, text_id(trace, &texts, event->what),
-                              event->value };
+        int64_t numbers[] = {
+            (int64_t)(event->ticks - before),    event->kind, event->slot, event->generation,
+            text_id(trace, &texts, event->what), event->value
+        };
 
         for (int j = 0; j < 6; j++) {
             if (i + (uint32_t)j > 0)
@@ -237,7 +238,8 @@ static int round_of(struct trace *trace, struct strbuf *out)
     for (uint32_t i = 0; i < trace->loops; i++) {
         int count = TRACE_READ;
 
-        for (int reads = 0; trace->rings[i] && count == TRACE_READ && reads < TRACE_READS; reads++) {
+        for (int reads = 0; trace->rings[i] && count == TRACE_READ && reads < TRACE_READS;
+             reads++) {
             uint64_t lost = 0;
 
             count = read_some(trace, i, &lost);
@@ -272,7 +274,8 @@ static int trace_run(struct trace *trace, struct strbuf *out, uint64_t seconds)
     const char *why = NULL;
     int rc = begin(trace);
 
-    strbuf_addf(out, "{\"trace\":1,\"pid\":%d,\"loops\":%u,\"ticks_per_second\":%.17g,\"ticks\":%llu}\n",
+    strbuf_addf(out,
+                "{\"trace\":1,\"pid\":%d,\"loops\":%u,\"ticks_per_second\":%.17g,\"ticks\":%llu}\n",
                 (int)getpid(), trace->loops, ticks_per_second(), (unsigned long long)ticks_now());
     if (rc == 0)
         why = control_flush(out) ? record(trace, out, seconds) : NULL;

@@ -355,8 +355,9 @@ int control_open(const weir_inspect_opts *opts)
     rc = start(opts->socket);
     control.open = rc == 0;
     if (rc < 0)
-        weir_log(WEIR_LOG_WARN, "there is no control socket: weir ps, top and trace can't ask "
-                                "this program",
+        weir_log(WEIR_LOG_WARN,
+                 "there is no control socket: weir ps, top and trace can't ask "
+                 "this program",
                  WEIR_FAILURE(rc));
     weir_recover();
     return 0;

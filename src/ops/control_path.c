@@ -34,7 +34,7 @@ int control_folder_of(uid_t uid, unsigned index, char *path, size_t size)
     switch (index) {
     case 0: return own ? fits(snprintf(path, size, "%s/weir", own), size) : -ENAMETOOLONG;
     case 1: return fits(snprintf(path, size, "/run/user/%u/weir", uid), size);
-    case 2: return fits(snprintf(path, size, "/tmp/weir-%u", uid), size);
+    case 2: return fits(snprintf(path, size, P_tmpdir "/weir-%u", uid), size);
     default: return -ENOENT;
     }
 }

@@ -33,8 +33,7 @@ static void copy(const struct loop *loop, const struct scope *scope, struct insp
                                                       : scope->deadline_ns - loop->now_ns;
 }
 
-bool inspect_scope_next(const struct loop *loop, uint32_t *cursor,
-                        struct inspect_scope *ret_scope)
+bool inspect_scope_next(const struct loop *loop, uint32_t *cursor, struct inspect_scope *ret_scope)
 {
     const struct slab *slab = &loop->scopes;
     uint32_t per_chunk = UINT32_C(1) << slab->per_chunk_log2;

@@ -22,7 +22,6 @@ struct inspect_scope {
 };
 
 /* The next one from *cursor (0 at first) on; false at the end. On the loop's thread. */
-bool inspect_scope_next(const struct loop *loop, uint32_t *cursor,
-                        struct inspect_scope *ret_scope);
+bool inspect_scope_next(const struct loop *loop, uint32_t *cursor, struct inspect_scope *ret_scope);
 
 #endif

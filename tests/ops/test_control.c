@@ -287,8 +287,10 @@ static void a_wrong_user_is_refused(void **state)
 
 static void what_is_no_request_is_told(void **state)
 {
-    static const char *const wrong[] = { "", "bogus", "task", "task 1", "task 0 0", "task 0 -1 3",
-                                         "task 0 99999999999 1", "tasks x", "tasks 7" };
+    static const char *const wrong[] = {
+        "",        "bogus",  "task", "task 1", "task 0 0", "task 0 -1 3", "task 0 99999999999 1",
+        "tasks x", "tasks 7"
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {

@@ -89,7 +89,7 @@ static int breaks_sort(void *arg)
 /* The C library notices, and aborts within its own allocator. */
 static int breaks_free(void *arg)
 {
-    char *block = malloc(100);
+    char *block = calloc(1, 100);
     char *_Atomic wrong = block + 8;
 
     (void)arg;

@@ -17,7 +17,7 @@ packages_for() {
     build) echo gcc libc6-dev cmake ninja-build pkg-config libssl-dev libnghttp2-dev libc-ares-dev \
                 libyaml-dev zlib1g-dev libyyjson-dev liburing-dev libdw-dev \
                 systemtap-sdt-dev ;;
-    test) echo libcmocka-dev libuv1-dev curl python3 ;;
+    test) echo libcmocka-dev libuv1-dev curl python3 gdb ;;
     lint) echo clang-19 clang-tidy-19 clang-format-19 g++ binutils python3 git ;;
     sanitize) echo clang-19 libclang-rt-19-dev llvm-19 ;;
     bench) echo valgrind wrk python3 ;;

@@ -21,7 +21,7 @@
 #define ASK_MS 30000
 
 struct group {
-    const char *name, *site, *path, *state, *waits_for, *task;
+    const char *name, *site, *path, *state, *waits_for, *task, *stack;
     double oldest_ms;
     size_t count;
 };
@@ -113,6 +113,7 @@ static size_t fold(struct group *groups, size_t count)
             if (groups[i].oldest_ms > group->oldest_ms) {
                 group->oldest_ms = groups[i].oldest_ms;
                 group->task = groups[i].task;
+                group->stack = groups[i].stack;
             }
         } else {
             groups[kept++] = groups[i];
@@ -128,7 +129,8 @@ static size_t collect(const struct ps_settings *settings, yyjson_val *tasks, str
     size_t count = 0, index, max;
     yyjson_val *task;
 
-    yyjson_arr_foreach(tasks, index, max, task) {
+    yyjson_arr_foreach(tasks, index, max, task)
+    {
         if (!is_wanted(settings, task))
             continue;
         groups[count++] = (struct group){
@@ -138,6 +140,7 @@ static size_t collect(const struct ps_settings *settings, yyjson_val *tasks, str
             .state = text_of(task, "state"),
             .waits_for = text_of(task, "waits_for"),
             .task = text_of(task, "task"),
+            .stack = text_of(task, "stack"),
             .oldest_ms = yyjson_get_num(yyjson_obj_get(task, key)),
             .count = 1,
         };
@@ -183,7 +186,9 @@ static void print_groups(struct control_client *client, const struct ps_settings
         printf("  in ");
         print_text(group->path, 0);
         putchar('\n');
-        if (settings->stack)
+        if (*group->stack)
+            printf("%s\n", group->stack);
+        else if (settings->stack && client)
             print_stack(client, group->task);
     }
 }
@@ -194,7 +199,8 @@ static int print_loops(yyjson_val *loops)
     yyjson_val *loop, *held;
     int rc = 0;
 
-    yyjson_arr_foreach(loops, index, max, loop) {
+    yyjson_arr_foreach(loops, index, max, loop)
+    {
         if (yyjson_get_bool(yyjson_obj_get(loop, "answered")))
             continue;
         rc = 1;
@@ -233,6 +239,25 @@ static int print_tasks(struct control_client *client, const struct ps_settings *
     return print_loops(yyjson_obj_get(root, "loops"));
 }
 
+/* Without the program's help. One task of all that were read is found by its number. */
+static int show_raw(const struct ps_settings *settings, pid_t pid)
+{
+    struct strbuf json = STRBUF_INIT;
+    yyjson_doc *doc = NULL;
+    int rc = ps_raw_read(pid, settings, &json);
+
+    if (rc < 0)
+        rc = fail();
+    else if (settings->json)
+        rc = fputs(json.ptr, stdout) < 0;
+    else
+        rc = print_tasks(NULL, settings,
+                         yyjson_doc_get_root(doc = yyjson_read(json.ptr, json.len, 0)));
+    yyjson_doc_free(doc);
+    strbuf_done(&json);
+    return rc;
+}
+
 static int show_tasks(struct control_client *client, const struct ps_settings *settings)
 {
     struct strbuf json = STRBUF_INIT;
@@ -264,7 +289,8 @@ static int print_task(yyjson_val *root)
     size_t index, max;
     yyjson_val *key, *value;
 
-    yyjson_obj_foreach(root, index, max, key, value) {
+    yyjson_obj_foreach(root, index, max, key, value)
+    {
         const char *name = yyjson_get_str(key);
 
         if (strcmp(name, "stack") == 0)
@@ -293,8 +319,10 @@ static int show_task(struct control_client *client, const struct ps_settings *se
     int rc;
 
     if (sscanf(task, "%u.%u.%u", &loop, &slot, &generation) != 3) {
-        fprintf(stderr, "weir ps: `%s` is no task: it must be LOOP.SLOT.GENERATION, as in the "
-                        "table\n", task);
+        fprintf(stderr,
+                "weir ps: `%s` is no task: it must be LOOP.SLOT.GENERATION, as in the "
+                "table\n",
+                task);
         return CLI_USAGE;
     }
     snprintf(request, sizeof(request), "task %u %u %u", loop, slot, generation);
@@ -376,6 +404,12 @@ static bool read_json(void *to, const char *value)
     return ((struct ps_settings *)to)->json = true;
 }
 
+static bool read_raw(void *to, const char *value)
+{
+    (void)value;
+    return ((struct ps_settings *)to)->raw = true;
+}
+
 static bool read_stack(void *to, const char *value)
 {
     (void)value;
@@ -411,6 +445,8 @@ static const struct cli_flag flags[] = {
     { "--state", "STATE", read_state, "queued, ready, running, parked, away or ended",
       "tasks in one state only" },
     { "--sort", "KEY", read_sort, "age or wait", "the oldest first, or the longest wait (age)" },
+    { "--raw", NULL, read_raw, NULL,
+      "read the program's memory, and ask it for nothing: also when it is stuck or stopped" },
     { "--stack", NULL, read_stack, NULL, "with the stack of each line's oldest task" },
     { NULL, NULL, NULL, NULL, NULL },
 };
@@ -447,13 +483,19 @@ static int ask(const struct cli_command *command, const struct ps_settings *sett
     long pid;
     int rc;
 
+    if (settings->raw && (task || !cli_number(process, 1, INT32_MAX, &pid)))
+        return cli_mistake(command, "--raw takes the number of a process, and no more");
+    if (settings->raw)
+        return show_raw(settings, (pid_t)pid);
     if (strchr(process, '/'))
         rc = control_client_open_path(&client, process);
     else if (cli_number(process, 1, INT32_MAX, &pid))
         rc = control_client_open(&client, (pid_t)pid);
     else
-        return cli_mistake(command, "`%s` is no process: it must be its number, or the path of "
-                                    "its control socket", process);
+        return cli_mistake(command,
+                           "`%s` is no process: it must be its number, or the path of "
+                           "its control socket",
+                           process);
     if (rc < 0)
         return fail();
     rc = task ? show_task(&client, settings, task) : show_tasks(&client, settings);
@@ -471,6 +513,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
         rc = cli_read(command, argc, argv, &settings, NULL);
     if (rc != CLI_GO_ON)
         return rc;
+    if (!operands[0] && settings.raw)
+        return cli_mistake(command, "--raw takes the number of a process, and none is given");
     if (!operands[0])
         return list_processes();
     return ask(command, &settings, operands[0], operands[1]);

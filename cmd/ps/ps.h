@@ -12,7 +12,10 @@ struct ps_settings {
     const char *state; /* NULL: all */
 };
 
-/* Without the program's help, by reading its memory: an exit code. */
-int ps_raw(pid_t pid, const struct ps_settings *settings);
+struct strbuf;
+
+/* Without the program's help, by reading its memory: what the request `tasks` answers, with
+ * each task's stack when that is wanted. 0 or a failure. */
+int ps_raw_read(pid_t pid, const struct ps_settings *settings, struct strbuf *ret_json);
 
 #endif

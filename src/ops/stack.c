@@ -27,6 +27,7 @@
 static struct {
     pthread_mutex_t lock;
     Dwfl *dwfl;
+    pid_t pid; /* 0: this process */
     const struct stack_copy *copy; /* that is being unwound */
 } symbols = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -82,7 +83,7 @@ static const Dwfl_Thread_Callbacks thread_callbacks = {
 static bool report_modules(void)
 {
     dwfl_report_begin(symbols.dwfl);
-    return dwfl_linux_proc_report(symbols.dwfl, getpid()) == 0 &&
+    return dwfl_linux_proc_report(symbols.dwfl, symbols.pid ? symbols.pid : getpid()) == 0 &&
            dwfl_report_end(symbols.dwfl, NULL, NULL) == 0;
 }
 
@@ -111,6 +112,12 @@ static Dwfl_Module *module_of(uint64_t pc)
     if (!module && report_modules())
         module = dwfl_addrmodule(symbols.dwfl, pc);
     return module;
+}
+
+void stack_of_process(pid_t pid)
+{
+    stack_done();
+    symbols.pid = pid;
 }
 
 void stack_done(void)

@@ -45,6 +45,16 @@ void stack_copy_signal(struct stack_copy *copy, const void *ucontext, const char
  * loop's thread. false: it has no stack to be copied. */
 bool stack_copy_task(struct stack_copy *copy, const struct inspect_task *task);
 
+/* The same from words that were read out of another process: those that a switch has saved
+ * (STACK_SAVED_WORDS) and, behind them, the stack. address: of the first one. */
+#if defined(__x86_64__)
+#define STACK_SAVED_WORDS 7
+#elif defined(__aarch64__)
+#define STACK_SAVED_WORDS 20
+#endif
+void stack_copy_words(struct stack_copy *copy, const uint64_t *words, size_t count,
+                      uint64_t address);
+
 /* The rest is slow, and takes its turn with other threads that want the same. */
 
 /* The program counters, innermost first: those behind the first are return addresses. */
@@ -56,6 +66,8 @@ uint32_t stack_name(uint64_t pc, bool is_return, struct stack_frame *ret_frames,
  * line, as in "    serve  src/app.c:12"; the runtime's machinery at both ends is left out.
  * Returns the length. */
 size_t stack_print(const struct stack_copy *copy, char *text, size_t size);
+/* From now on the copies are another process's, which may be stopped; 0: this one's. */
+void stack_of_process(pid_t pid);
 /* Free what is kept for the next time. */
 void stack_done(void);
 

@@ -47,14 +47,14 @@ static void registers_of_signal(struct stack_copy *copy, const ucontext_t *conte
 }
 
 /* As context_switch() saves them: r15, r14, r13, r12, rbx, rbp, the return address. */
-static void registers_of_switch(struct stack_copy *copy, const uint64_t *saved)
+static void registers_of_switch(struct stack_copy *copy, const uint64_t *saved, uint64_t address)
 {
     static const uint8_t numbers[] = { R15, R14, R13, R12, RBX, RBP, RIP };
 
     for (size_t i = 0; i < sizeof(numbers); i++)
         copy->registers[numbers[i]] = saved[i];
     copy->pc = saved[6];
-    copy->sp = (uint64_t)(uintptr_t)(saved + 7);
+    copy->sp = address + STACK_SAVED_WORDS * sizeof(*saved);
     copy->registers[RSP] = copy->sp;
 }
 
@@ -72,7 +72,7 @@ static void registers_of_signal(struct stack_copy *copy, const ucontext_t *conte
 }
 
 /* As context_switch() saves them: x29, x30 (signed), x19 to x28, d8 to d15. */
-static void registers_of_switch(struct stack_copy *copy, const uint64_t *saved)
+static void registers_of_switch(struct stack_copy *copy, const uint64_t *saved, uint64_t address)
 {
     register uint64_t signed_pc __asm__("x30") = saved[1];
 
@@ -82,7 +82,7 @@ static void registers_of_switch(struct stack_copy *copy, const uint64_t *saved)
     for (int i = 0; i < 10; i++)
         copy->registers[19 + i] = saved[2 + i];
     copy->pc = signed_pc;
-    copy->sp = (uint64_t)(uintptr_t)(saved + 20);
+    copy->sp = address + STACK_SAVED_WORDS * sizeof(*saved);
     copy->registers[SP] = copy->sp;
 }
 
@@ -104,7 +104,23 @@ stack_copy_task(struct stack_copy *copy, const struct inspect_task *task)
     if (!task->stack_pointer)
         return false;
     memset(copy->registers, 0, sizeof(copy->registers));
-    registers_of_switch(copy, task->stack_pointer);
+    registers_of_switch(copy, task->stack_pointer, (uint64_t)(uintptr_t)task->stack_pointer);
     copy_stack(copy, task->stack_high);
     return true;
+}
+
+void stack_copy_words(struct stack_copy *copy, const uint64_t *words, size_t count,
+                      uint64_t address)
+{
+    size_t bytes;
+
+    memset(copy->registers, 0, sizeof(copy->registers));
+    copy->len = 0;
+    if (count < STACK_SAVED_WORDS)
+        return;
+    registers_of_switch(copy, words, address);
+    bytes = (count - STACK_SAVED_WORDS) * sizeof(*words);
+    copy->low = copy->sp;
+    copy->len = bytes < STACK_COPY_BYTES ? bytes : STACK_COPY_BYTES;
+    memcpy(copy->bytes, words + STACK_SAVED_WORDS, copy->len);
 }

@@ -12,6 +12,8 @@
 #define FRAME_POINTER 29
 #endif
 
+static bool foreign;
+
 static bool read_word(const struct stack_copy *copy, uint64_t address, uint64_t *ret_word)
 {
     if (address < copy->low || address - copy->low + sizeof(*ret_word) > copy->len)
@@ -44,7 +46,7 @@ uint32_t stack_name(uint64_t pc, bool is_return, struct stack_frame *ret_frames,
         return 0;
     memset(ret_frames, 0, sizeof(*ret_frames));
     ret_frames->pc = pc;
-    if (!dladdr((const void *)(uintptr_t)pc, &info))
+    if (foreign || !dladdr((const void *)(uintptr_t)pc, &info))
         return 1;
     slash = info.dli_fname ? strrchr(info.dli_fname, '/') : NULL;
     snprintf(ret_frames->function, sizeof(ret_frames->function), "%s",
@@ -54,6 +56,12 @@ uint32_t stack_name(uint64_t pc, bool is_return, struct stack_frame *ret_frames,
              : info.dli_fname ? info.dli_fname
                               : "");
     return 1;
+}
+
+/* The linker's table is this process's own: addresses of another one stay addresses. */
+void stack_of_process(pid_t pid)
+{
+    foreign = pid != 0;
 }
 
 void stack_done(void)

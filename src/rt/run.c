@@ -16,6 +16,7 @@
 #include "rt/alt_stack.h"
 #include "rt/backend_choice.h"
 #include "rt/loop.h"
+#include "rt/raw.h"
 #include "rt/overflow.h"
 
 #define RUN_GRACE_MS 10000
@@ -39,6 +40,10 @@ static struct runtime {
     struct task *first;  /* that runs fn; NULL once it has begun */
     pthread_rwlock_t gate; /* who looks at the loops from outside holds it */
 } runtime = { .gate = PTHREAD_RWLOCK_INITIALIZER };
+
+const void *const runtime_places[2] = { &runtime.loops, &runtime.count };
+/* Nothing in the program reads the layout; whoever links the runtime has it. */
+__attribute__((used)) static const struct raw_layout *const linked_layout = &raw_layout;
 
 const weir_run_opts *runtime_opts(void)
 {

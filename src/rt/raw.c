@@ -1,0 +1,51 @@
+/* The layout itself; see raw.h. A constant, so that it stands in the file as it is. */
+#include "rt/raw.h"
+
+#include "rt/loop.h"
+
+#define AT(type, member) ((uint32_t)offsetof(struct type, member))
+
+const struct raw_layout raw_layout = {
+    .magic = RAW_MAGIC,
+    .version = RAW_VERSION,
+    .bytes = sizeof(struct raw_layout),
+    .self = &raw_layout,
+    .places = runtime_places,
+    .loop_bytes = sizeof(struct loop),
+    .loop_index = AT(loop, index),
+    .loop_now_ns = AT(loop, now_ns),
+    .loop_current = AT(loop, current),
+    .loop_tasks = AT(loop, tasks),
+    .loop_began = AT(loop, pulse.began),
+    .slab_object_bytes = AT(slab, object_bytes),
+    .slab_per_chunk_log2 = AT(slab, per_chunk_log2),
+    .slab_chunks = AT(slab, chunks),
+    .slab_chunk_count = AT(slab, chunk_count),
+    .task_slot = AT(task, head.slot),
+    .task_generation = AT(task, head.generation),
+    .task_scope = AT(task, scope),
+    .task_fiber = AT(task, fiber),
+    .task_begun_ns = AT(task, begun_ns),
+    .task_site = AT(task, site),
+    .task_extra = AT(task, extra),
+    .task_state = AT(task, state),
+    .extra_name = AT(task_extra, name),
+    .fiber_bytes = sizeof(struct fiber),
+    .fiber_sp = AT(fiber, context.sp),
+    .fiber_task = AT(fiber, task),
+    .fiber_wait = AT(fiber, wait),
+    .wait_what = AT(wait, what),
+    .wait_object = AT(wait, object),
+    .wait_since_ns = AT(wait, since_ns),
+    .scope_parent = AT(scope, parent),
+    .scope_name = AT(scope, name),
+    .scope_site = AT(scope, site),
+    .scope_deadline_ns = AT(scope, deadline_ns),
+    .scope_cancel_code = AT(scope, cancel_code),
+    .state_queued = TASK_QUEUED,
+    .state_ready = TASK_READY,
+    .state_running = TASK_RUNNING,
+    .state_parked = TASK_PARKED,
+    .state_away = TASK_AWAY,
+    .state_ended = TASK_ENDED,
+};

@@ -1,4 +1,5 @@
-/* See plain.h. */
+/* See plain.h. Why its own: snprintf() may take locks and allocate, and a handler may
+ * neither. len never exceeds the room. */
 #include "ops/plain.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
-/* See alt_stack.h. */
+/* See alt_stack.h. A thread has at most one such stack: whoever was first keeps it, and
+ * gives it up. */
 #include "rt/alt_stack.h"
 
 #include <stddef.h>

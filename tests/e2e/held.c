@@ -52,7 +52,7 @@ static int holds_again(void *arg)
 /* Never more than a few milliseconds at a time, but all the time. */
 static int works(void *arg)
 {
-    int64_t until_ns = now_ns(CLOCK_MONOTONIC) + atoll(getenv("HELD_MS")) * MS;
+    int64_t until_ns = now_ns(CLOCK_MONOTONIC) + strtoll(getenv("HELD_MS"), NULL, 10) * MS;
     int rc = 0;
 
     (void)arg;

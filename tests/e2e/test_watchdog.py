@@ -112,24 +112,24 @@ class Healthy(unittest.TestCase):
     def test_a_stop_of_the_process(self):
         program = self.start_working()
         for _ in range(5):
-            time.sleep(0.2)
+            time.sleep(0.2)  # lint: allow(sleep): how long a stop lasts
             program.send_signal(signal.SIGSTOP)
-            time.sleep(0.4)
+            time.sleep(0.4)  # lint: allow(sleep): how long a stop lasts
             program.send_signal(signal.SIGCONT)
         self.assertEqual(about_holds(finish(self, program)), [])
 
     def test_a_debugger_that_stops_a_loops_thread(self):
         libc = ctypes.CDLL(None, use_errno=True)
         program = self.start_working()
-        time.sleep(0.2)
+        time.sleep(0.2)  # lint: allow(sleep): how long a stop lasts
         for _ in range(3):
             tid = program.pid  # the first loop's
             self.assertEqual(libc.ptrace(PTRACE_SEIZE, tid, 0, 0), 0, ctypes.get_errno())
             self.assertEqual(libc.ptrace(PTRACE_INTERRUPT, tid, 0, 0), 0)
             os.waitpid(tid, WALL)
-            time.sleep(0.5)
+            time.sleep(0.5)  # lint: allow(sleep): how long a stop lasts
             self.assertEqual(libc.ptrace(PTRACE_DETACH, tid, 0, 0), 0)
-            time.sleep(0.1)
+            time.sleep(0.1)  # lint: allow(sleep): how long a stop lasts
         self.assertEqual(about_holds(finish(self, program)), [])
 
 

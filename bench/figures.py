@@ -85,6 +85,13 @@ FIGURES = [
             "calls to the general heap a warm JSON request"),
     at_most(512, "idle_connection_bytes", "idle", "bytes",
             "user memory of an idle keep-alive connection, at 10,000"),
+    at_most(1.10, "visible_idle", "visible", "x",
+            "plaintext: user instructions a request, all that looks at the runtime idle, against "
+            "a build without it"),
+    at_most(1.15, "visible_recorded", "visible", "x", "the same, with the recorder on"),
+    compared("visible_instructions_without", "visible", "instr", "a request: without it"),
+    compared("visible_instructions_idle", "visible", "instr", "a request: idle"),
+    compared("visible_instructions_recorded", "visible", "instr", "a request: recorder on"),
     at_most(1.15, "pingpong_vs_raw", "pair", "x",
             "two parked loops on two cores: CPU a round trip against a bare eventfd + epoll pair"),
     at_most(1.15, "pingpong_elapsed_vs_raw", "pair", "x", "the same, elapsed time"),

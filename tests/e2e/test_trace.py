@@ -46,13 +46,13 @@ class Hello:
                     assert answer.read() == b"Hello, World!"
                 self.answers += 1
             except urllib.error.URLError:
-                time.sleep(0.02)
+                time.sleep(0.02)  # lint: allow(sleep): the service starts
 
     def wait_for_answers(self, count):
         end, until = time.monotonic() + LIMIT_S, self.answers + count
         while self.answers < until:
             assert time.monotonic() < end and self.child.poll() is None
-            time.sleep(0.01)
+            time.sleep(0.01)  # lint: allow(sleep): another thread asks
 
     def __enter__(self):
         self.load.start()

@@ -170,6 +170,19 @@ static void set_text(char *to, size_t size, const char *text)
     snprintf(to, size, "%s", text ? text : "");
 }
 
+/* A file's name as the compiler was given it. libdw puts the folder of the compilation in
+ * front, also where both were made relative to the project's (-ffile-prefix-map). */
+static void set_file(struct stack_frame *frame, Dwarf_Die *unit, const char *name)
+{
+    Dwarf_Attribute attribute;
+    const char *folder = dwarf_formstring(dwarf_attr(unit, DW_AT_comp_dir, &attribute));
+    size_t len = folder ? strlen(folder) : 0;
+
+    if (name && len > 0 && folder[0] != '/' && strncmp(name, folder, len) == 0 && name[len] == '/')
+        name += len + 1;
+    set_text(frame->file, sizeof(frame->file), name);
+}
+
 /* Where an inlined function was called: DWARF 4, section 3.3.8.2. */
 static void set_call_site(struct stack_frame *frame, Dwarf_Die *unit, Dwarf_Die *inlined)
 {
@@ -180,18 +193,30 @@ static void set_call_site(struct stack_frame *frame, Dwarf_Die *unit, Dwarf_Die 
     dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attribute), &file);
     dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attribute), &line);
     if (dwarf_getsrcfiles(unit, &files, NULL) == 0)
-        set_text(frame->file, sizeof(frame->file), dwarf_filesrc(files, file, NULL, NULL));
+        set_file(frame, unit, dwarf_filesrc(files, file, NULL, NULL));
     frame->line = (int)line;
 }
 
-/* The functions that stand at an address, by their own names; the first frame has its
- * file and line already. */
-static uint32_t name_scopes(Dwfl_Module *module, uint64_t at, struct stack_frame *frames,
-                            uint32_t max)
+/* The compilation unit of an address. What clang writes has no table of them
+ * (.debug_aranges), and is looked through. */
+static Dwarf_Die *unit_of(Dwfl_Module *module, uint64_t at, Dwarf_Addr *ret_bias)
 {
-    Dwarf_Addr bias;
-    Dwarf_Die *unit = dwfl_module_addrdie(module, at, &bias), *scopes = NULL;
-    int found = unit ? dwarf_getscopes(unit, at - bias, &scopes) : 0;
+    Dwarf_Die *unit = dwfl_module_addrdie(module, at, ret_bias);
+
+    if (unit)
+        return unit;
+    while ((unit = dwfl_module_nextcu(module, unit, ret_bias)) != NULL)
+        if (dwarf_haspc(unit, at - *ret_bias) > 0)
+            return unit;
+    return NULL;
+}
+
+/* The functions that stand at an address, by their own names, in this unit; the first
+ * frame has its file and line already. at: within the unit's own file. */
+static uint32_t name_scopes(Dwarf_Die *unit, uint64_t at, struct stack_frame *frames, uint32_t max)
+{
+    Dwarf_Die *scopes = NULL;
+    int found = dwarf_getscopes(unit, at, &scopes);
     uint32_t count = 0;
 
     for (int i = 0; i < found && count < max; i++) {
@@ -217,18 +242,16 @@ static uint32_t name_in_module(Dwfl_Module *module, uint64_t pc, uint64_t at,
                                struct stack_frame *frames, uint32_t max)
 {
     const char *path = dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, NULL, NULL), *slash;
-    Dwfl_Line *line = dwfl_module_getsrc(module, at);
-    uint32_t count;
+    Dwarf_Addr bias;
+    Dwarf_Die *unit = unit_of(module, at, &bias);
+    Dwarf_Line *line = unit ? dwarf_getsrc_die(unit, at - bias) : NULL;
+    uint32_t count = 1;
 
     if (line) {
-        int number = 0;
-
-        set_text(frames[0].file, sizeof(frames[0].file),
-                 dwfl_lineinfo(line, NULL, &number, NULL, NULL, NULL));
-        frames[0].line = number;
+        set_file(&frames[0], unit, dwarf_linesrc(line, NULL, NULL));
+        dwarf_lineno(line, &frames[0].line);
     }
-    count = name_scopes(module, at, frames, max);
-    if (count == 0)
+    if (unit && (count = name_scopes(unit, at - bias, frames, max)) == 0)
         count = 1;
     if (!frames[count - 1].function[0])
         set_text(frames[count - 1].function, sizeof(frames[0].function),

@@ -21,8 +21,11 @@ __attribute__((noinline)) static int waits_deep(int depth)
 
 static int waiter(void *arg)
 {
+    int rc = waits_deep(2);
+
     (void)arg;
-    return waits_deep(2);
+    __asm__ volatile("" ::: "memory"); /* no tail call */
+    return rc;
 }
 
 static bool copy_waiter(void)

@@ -15,6 +15,7 @@ const struct control_entry control_table[] = {
     { "scopes", control_scopes },
     { "loops", control_loops },
     { "pools", control_pools },
+    { "queues", control_queues },
     { "trace", control_trace },
     { NULL, NULL },
 };

@@ -16,7 +16,9 @@
 #include "obs/metrics.h"
 #include "ops/ask.h"
 #include "ops/closeup.h"
+#include "ops/control.h"
 #include "ops/parts.h"
+#include "ops/tasks.h"
 #include "rt/loop.h"
 #include "rt/queue.h"
 
@@ -215,4 +217,54 @@ void queues_check(void)
         atomic_store(&queue_place_at(i)->depth, all->depths[i]);
     base_free(all);
     show_new_places();
+}
+
+/* ---- the control socket ---------------------------------------------------------------------- */
+
+static void add_place(struct strbuf *out, const struct queue_place *place)
+{
+    strbuf_addf(out, "{\"kind\":\"%s\"", place->kind);
+    tasks_add_member(out, "name", place->name ? place->name : "");
+    tasks_add_member(out, "opened_at", atomic_load(&place->site));
+    strbuf_addf(out, ",\"capacity\":%u,\"open\":%u,\"depth\":%u,\"high\":%u", place->capacity,
+                atomic_load(&place->open), atomic_load(&place->depth), atomic_load(&place->high));
+    strbuf_addf(out, ",\"waits\":%llu,\"waited_ms\":%.3f,\"refused\":%llu,\"stayed_full\":%s}",
+                (unsigned long long)atomic_load(&place->waits),
+                (double)atomic_load(&place->waited_ns) / 1e6,
+                (unsigned long long)atomic_load(&place->refused),
+                atomic_load(&place->told) ? "true" : "false");
+}
+
+static void add_submissions(struct strbuf *out, uint32_t index)
+{
+    int rc;
+    struct loop *loop = runtime_enter(index, 0, &rc);
+
+    if (!loop)
+        return;
+    pthread_mutex_lock(&loop->submit_lock);
+    strbuf_addf(out, "%s{\"loop\":%u,\"capacity\":%u,\"depth\":%u,\"high\":%u,\"refused\":%llu}",
+                index ? "," : "", index, RT_SUBMISSIONS_MAX, loop->submit_count, loop->submit_high,
+                (unsigned long long)loop->submit_refused);
+    pthread_mutex_unlock(&loop->submit_lock);
+    runtime_leave();
+}
+
+/* The queues that were opened, by place, and those that each loop has for submissions. */
+int control_queues(struct strbuf *out, const char *args)
+{
+    uint32_t count = queue_place_count();
+
+    (void)args;
+    strbuf_add_c(out, "{\"queues\":[");
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            strbuf_add_char(out, ',');
+        add_place(out, queue_place_at(i));
+    }
+    strbuf_add_c(out, "],\"submissions\":[");
+    for (uint32_t i = 0; i < loop_count(); i++)
+        add_submissions(out, i);
+    strbuf_add_c(out, "]}");
+    return 0;
 }

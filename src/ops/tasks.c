@@ -175,6 +175,8 @@ static void add_task(struct strbuf *out, const struct inspect_task *task)
         strbuf_add_c(out, ",\"cancelled\":true");
     if (task->locks_held)
         strbuf_addf(out, ",\"locks_held\":%u", task->locks_held);
+    if (task->suspect)
+        tasks_add_member(out, "suspect", task->suspect);
     if (*task->correlation_id)
         tasks_add_member(out, "correlation_id", task->correlation_id);
     if (*task->trace_id)

@@ -269,7 +269,8 @@ struct loop {
     atomic_bool submit_posted;
     pthread_mutex_t submit_lock;
     struct submission *submissions; /* a ring */
-    uint32_t submit_first, submit_count;
+    uint32_t submit_first, submit_count, submit_high;
+    uint64_t submit_refused;
     bool submit_closed;
     pthread_t thread;
 

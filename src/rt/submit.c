@@ -58,8 +58,12 @@ static int submit_to(struct loop *loop, weir_fn *fn, void *arg)
         rc = -ECANCELED;
     } else if (loop->submit_count == RT_SUBMISSIONS_MAX) {
         rc = WEIR_EFULL;
+        loop->submit_refused++;
     } else {
         uint32_t at = (loop->submit_first + loop->submit_count++) % RT_SUBMISSIONS_MAX;
+
+        if (loop->submit_count > loop->submit_high)
+            loop->submit_high = loop->submit_count;
 
         loop->submissions[at] = (struct submission){ fn, arg };
         if (!atomic_exchange(&loop->submit_posted, true))

@@ -78,6 +78,21 @@ typedef enum weir_reason {
     WEIR_REASON_WON       /* another child of a race has succeeded */
 } weir_reason;
 
+/* A failure that no join reports, as a handler is told of it. */
+typedef struct weir_failure {
+    int code;           /* negative */
+    const char *task;   /* who failed */
+    const char *site;   /* where it was started: "file.c:12 function" */
+    const char *scopes; /* what it ran in, outermost first: "application > station" */
+    const char *error;  /* the error chain, as weir_error_print() writes it; "": none */
+    const char *links;  /* the same a line each, outermost first, with the place that
+                           each came from: "file.c:12: reading the list" */
+} weir_failure;
+
+/* Takes a failure that no join reports; true: it is dealt with, and goes no further.
+ * It is called on the loop, and must not call a checkpoint. */
+typedef bool weir_failure_fn(void *arg, const weir_failure *failure);
+
 typedef struct weir_scope_opts {
     size_t size;         /* set by the macro */
     const char *site;    /* set by the macro */
@@ -93,6 +108,9 @@ typedef struct weir_scope_opts {
                             or for their small share of a busy loop's time */
     bool keeps_locks;    /* a lock taken in it may be held when it is left: for a wait
                             with a deadline of its own; else that is wrong use */
+    weir_failure_fn *on_failure; /* gets the failures in it that no join reports: see
+                                    weir_on_failure() */
+    void *failure_arg;
 } weir_scope_opts;
 
 typedef struct weir_go_opts {
@@ -299,6 +317,27 @@ WEIR_API int64_t weir_deadline_ns(void);
  * Thread:     a task.
  * Since:      0.1 */
 WEIR_API weir_scope weir_app_scope(void);
+
+/* Have failures that no join reports told to fn, or to nobody with NULL. They are
+ *
+ *   - that of a child of the application's scope;
+ *   - the first in a scope that was left without a join, when the task that left it
+ *     succeeds after all: else it stands in that task's error chain;
+ *   - told to the .on_failure of scopes alone: those of optional children, and of others
+ *     that fail after the first.
+ *
+ * Each goes to the .on_failure of the scope, or of the nearest around it that has one; if
+ * that is absent or returns false, to fn; if that does, it is logged as an error, with its
+ * chain and its scopes. What a scope's cancel causes is no failure here. A handler that
+ * fails itself, or leaves an error chain, is not asked about that.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  arg must live until the runtime has ended; what a failure points to is
+ *   borrowed for the call.
+ * Thread:     any, before weir_run().
+ * Since:      0.1 */
+WEIR_API void weir_on_failure(weir_failure_fn *fn, void *arg);
 
 /* Let the other ready tasks run.
  *

@@ -81,6 +81,7 @@ static struct chain *chain_new(void)
             return NULL;
     }
     spare->chain.count = spare->chain.dropped = spare->chain.used = 0;
+    spare->chain.unjoined = NULL;
     return &spare->chain;
 }
 
@@ -136,6 +137,14 @@ void chain_set(struct chain *chain)
         thread_keeps();
     chain_free(*slot);
     *slot = chain;
+}
+
+struct chain *chain_take(void)
+{
+    struct chain **slot = slot_now(), *chain = *slot;
+
+    *slot = NULL;
+    return chain;
 }
 
 weir_str chain_text(const struct chain *chain, unsigned link)
@@ -212,6 +221,7 @@ static void chain_add(bool start, const char *site, int code, const char *fmt, v
         chain = *slot = chain_new();
     } else if (start || stale) {
         chain->count = chain->dropped = chain->used = 0;
+        chain->unjoined = NULL;
     }
     if (chain)
         chain_push(chain, site, code, weir_str_from(text, (size_t)len));
@@ -275,6 +285,29 @@ size_t chain_print(const struct chain *chain, char *text, size_t size)
         if (i > 0)
             print_piece(WEIR_S(": "), text, room, &len);
         print_piece(weir_str_from(gap, (size_t)gap_len), text, room, &len);
+    }
+    if (size)
+        text[len < room ? len : room] = '\0';
+    return len;
+}
+
+size_t chain_print_links(const struct chain *chain, char *text, size_t size)
+{
+    size_t room = size ? size - 1 : 0, len = 0;
+
+    for (unsigned i = chain ? chain->count : 0; i-- > 0;) {
+        const struct chain_link *link = &chain->links[i];
+        char gap[32];
+
+        if (len)
+            print_piece(WEIR_S("\n"), text, room, &len);
+        print_piece(weir_str_c(link->site), text, room, &len);
+        print_piece(WEIR_S(": "), text, room, &len);
+        print_piece(chain_text(chain, i), text, room, &len);
+        if (link->missing) {
+            snprintf(gap, sizeof gap, "\n(%u left out)", link->missing);
+            print_piece(weir_str_c(gap), text, room, &len);
+        }
     }
     if (size)
         text[len < room ? len : room] = '\0';

@@ -438,6 +438,8 @@ int log_open(const struct log_opts *opts)
     }
     take_opts(log, opts);
     count_lines(log);
+    log_failures();
+    log_failures_count();
     if (!opts->sync)
         rc = log_writer_start(log);
     if (rc == 0) {

@@ -29,6 +29,9 @@ int log_close(void);
 /* What this thread keeps for logging is freed now, not at its end. */
 void log_thread_done(void);
 
+/* From now on failures that nobody joins are lines of the log. Opening the log does so. */
+void log_failures(void);
+
 /* As weir_log_fields(), about a task that is not the one that runs here. */
 void log_about(weir_log_level level, weir_str message, const char *task,
                const weir_context *context, const weir_log_field *fields, size_t count);

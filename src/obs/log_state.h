@@ -91,6 +91,9 @@ int64_t log_wall_ns(const struct log *log);
 /* Take a producer out of the table and free it; the lock is held. */
 void log_producer_free(struct log *log, uint32_t index);
 
+/* log_failure.c: have failures that nobody joins logged, and counted as metrics. */
+void log_failures_count(void);
+
 int log_writer_start(struct log *log);
 /* End the thread when all is out; 0, or what the output said. */
 int log_writer_stop(struct log *log);

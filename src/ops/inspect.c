@@ -7,6 +7,7 @@
 
 #include <weir/error.h>
 
+#include "obs/log.h"
 #include "ops/ask.h"
 #include "ops/parts.h"
 #include "rt/loop.h"
@@ -55,6 +56,7 @@ int weir_inspect_open_opt(const weir_inspect_opts *opts)
         return rc;
     if (own.recorder_events == 0)
         own.recorder_events = RECORD_EVENTS;
+    log_failures();
     if (!own.no_recorder)
         record_loops(own.recorder_events);
     for (size_t i = 0; i < PARTS && rc == 0; i++) {

@@ -171,16 +171,6 @@ static int serve_task(void *arg)
 
 /* ---- around it ----------------------------------------------------------- */
 
-static void report_unjoined(const char *task, const char *site, int rc, const struct chain *chain)
-{
-    char text[CHAIN_TEXT_BYTES + 1];
-
-    chain_print(chain, text, sizeof(text));
-    weir_log(WEIR_LOG_ERROR, "a task failed that nobody joins", WEIR_FIELD("failed_task", task),
-             WEIR_FIELD("site", site), WEIR_FIELD("error", weir_error_name(rc)),
-             WEIR_FIELD("chain", (const char *)text));
-}
-
 static int run(struct serve *s)
 {
     int rc = parse_addrs(s);
@@ -195,7 +185,6 @@ static int run(struct serve *s)
         weir_inspect_close();
         return weir_fail(rc, "installing the signal handlers");
     }
-    rt_on_unjoined(report_unjoined);
     rc = weir_run(serve_task, s, .loops = s->opts->loops, .grace_ms = s->grace_ms,
                   .byte_budget = s->opts->byte_budget, .backend = s->opts->backend);
     end_signals_close();

@@ -41,7 +41,7 @@ static void copy_slice(char *to, size_t size, weir_str from)
 
 /* The scopes from the outermost on; when there is no room for all, the innermost ones
  * behind "...". */
-static void write_path(const struct scope *scope, char *path, size_t size)
+void inspect_path(const struct scope *scope, char *path, size_t size)
 {
     size_t at = size - 1;
 
@@ -101,7 +101,7 @@ void inspect_task(const struct loop *loop, const struct task *task, struct inspe
     ret_task->state = (enum inspect_state)task->state;
     ret_task->site = task->site ? task->site : "";
     snprintf(ret_task->name, sizeof(ret_task->name), "%s", task_name(task));
-    write_path(scope, ret_task->path, sizeof(ret_task->path));
+    inspect_path(scope, ret_task->path, sizeof(ret_task->path));
     if (context) {
         copy_slice(ret_task->correlation_id, INSPECT_ID_BYTES, context->correlation_id);
         copy_slice(ret_task->trace_id, INSPECT_ID_BYTES, context->trace_id);

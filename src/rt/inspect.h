@@ -13,6 +13,7 @@
 #include <weir/scope.h>
 
 struct loop;
+struct scope;
 struct task;
 struct wait;
 
@@ -58,6 +59,8 @@ const struct task *inspect_next(const struct loop *loop, uint32_t *cursor);
 /* How many there are now. */
 uint32_t inspect_count(const struct loop *loop);
 void inspect_task(const struct loop *loop, const struct task *task, struct inspect_task *ret_task);
+/* A scope and those around it, outermost first: "a > b". */
+void inspect_path(const struct scope *scope, char *path, size_t size);
 const char *inspect_state_name(enum inspect_state state);
 
 #endif

@@ -167,6 +167,7 @@ struct scope {
     int cancel_code;      /* 0 while it is not cancelled */
     int64_t cancelled_ns;
     int first_rc;         /* first failure of a required child */
+    const char *first_site; /* where that child was started; NULL: a cancel was there first */
     int winner_rc;
     weir_task winner;
     uint16_t flags;
@@ -181,6 +182,8 @@ struct scope {
     struct arena *arena;  /* lent to its children; NULL: each has its own */
     void (*ended)(void *arg, int rc, struct chain *chain);
     void *ended_arg;
+    weir_failure_fn *on_failure;
+    void *failure_arg;
 };
 
 /* Tasks that are ready, linked by link.next alone: a queue is all it takes, as a

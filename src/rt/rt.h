@@ -184,10 +184,6 @@ bool rt_in_task(void);
 /* Name of the running task, for logs; "" outside. */
 const char *rt_task_name(void);
 
-/* Where failures go that nobody joins (those of tasks in an application's scope);
- * without it they go to standard error. Set once, before the runtime runs. */
-void rt_on_unjoined(void (*report)(const char *task, const char *site, int rc,
-                                   const struct chain *chain));
 /* A use of the library that is always a mistake of the program: stops a debug
  * build, is reported and counted by a release build. */
 __attribute__((format(printf, 1, 2))) void rt_wrong_use(const char *fmt, ...);

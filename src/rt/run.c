@@ -18,6 +18,7 @@
 #include "rt/loop.h"
 #include "rt/raw.h"
 #include "rt/overflow.h"
+#include "rt/unseen.h"
 
 #define RUN_GRACE_MS 10000
 #define RUN_BACKGROUND_PERCENT 12
@@ -32,7 +33,6 @@ static struct runtime {
     atomic_bool ending; /* they were posted */
     uint32_t number; /* of this run; from 1 */
     atomic_uint wrong_uses;
-    void (*unjoined)(const char *task, const char *site, int rc, const struct chain *chain);
     weir_fn *fn;
     void *arg;
     int rc;
@@ -137,28 +137,20 @@ uint32_t rt_wrong_uses(void)
     return atomic_load(&runtime.wrong_uses);
 }
 
-void rt_on_unjoined(void (*report)(const char *task, const char *site, int rc,
-                                   const struct chain *chain))
-{
-    runtime.unjoined = report;
-}
-
 void rt_report_unjoined(const struct task *task, int rc, const struct chain *chain)
 {
-    const char *site = task ? task->site : "";
+    const struct unseen unseen = { .code = rc,
+                                   .task = task_name(task),
+                                   .site = task && task->site ? task->site : "",
+                                   .scope = loop_current->app,
+                                   .chain = chain };
 
     if (task && task == runtime.first) {
         runtime.first = NULL;
         runtime.rc = rc;
         runtime_end_all();
-    } else if (runtime.unjoined) {
-        runtime.unjoined(task_name(task), site, rc, chain);
     } else {
-        char text[CHAIN_TEXT_BYTES + 1];
-
-        chain_print(chain, text, sizeof(text));
-        fprintf(stderr, "weir: task \"%s\" (%s) failed: %s%s%s\n", task_name(task), site, text,
-                *text ? ": " : "", weir_error_text(rc));
+        unseen_failure(&unseen);
     }
 }
 
@@ -266,7 +258,7 @@ static int run_first(void *arg)
     if (runtime.rc == 0) /* else a loop could not be started */
         runtime.rc = runtime.fn(runtime.arg);
     /* Its failure is weir_run()'s result, and its chain the caller's. */
-    if (!runtime.chain) {
+    if (!runtime.chain && runtime.rc < 0) {
         runtime.chain = loop_current->current->chain;
         loop_current->current->chain = NULL;
     }

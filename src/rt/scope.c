@@ -16,6 +16,7 @@
 
 #include "rt/probe.h"
 #include "rt/spread.h"
+#include "rt/unseen.h"
 
 #define SCOPE_GRACE_MS 1000
 
@@ -323,9 +324,12 @@ static void scope_child_failed(struct scope *scope, const struct task *task, int
                                struct chain *chain)
 {
     const char *site = task ? task->site : scope->site;
+    const struct unseen unseen = { rc, task_name(task), site ? site : "", scope, chain };
 
     scope->failed++;
     if (task && task->flags & TASK_OPTIONAL) {
+        if (rc != scope->cancel_code)
+            unseen_told(&unseen);
         chain_free(chain);
     } else if (scope->cancel_code && rc == scope->cancel_code) {
         scope->gave_up++;
@@ -335,10 +339,13 @@ static void scope_child_failed(struct scope *scope, const struct task *task, int
         chain_free(chain);
     } else if (scope->first_rc == 0) {
         scope->first_rc = rc;
+        scope->first_site = scope->cancel_code ? NULL : site;
         scope_keep_chain(scope, chain, true);
         if (!(scope->flags & (SCOPE_COLLECT | SCOPE_RACE)))
             scope_cancel(scope, -ECANCELED, WEIR_REASON_FAILURE, site);
     } else {
+        if (!(scope->flags & SCOPE_RACE))
+            unseen_told(&unseen);
         chain_free(chain);
     }
 }
@@ -363,8 +370,10 @@ void scope_child_ended(struct scope *scope, struct task *task, struct chain *cha
     if (unlikely(rc < 0)) {
         scope_child_failed(scope, task, rc, chain);
     } else {
-        if (unlikely(chain != NULL))
+        if (unlikely(chain != NULL)) {
+            unseen_chain(scope, task, chain);
             chain_free(chain);
+        }
         if (unlikely(scope->flags & SCOPE_RACE))
             scope_child_won(scope, task);
     }
@@ -410,6 +419,28 @@ static void scope_move_chain(struct scope *scope)
     chain_free(own);
     opener->chain = scope->first_chain;
     scope->first_chain = NULL;
+}
+
+/* The scope is left with a failure that no join has reported: it becomes the opener's,
+ * and is told of if the opener makes nothing of it. */
+static void scope_leave_failure(struct scope *scope)
+{
+    const char *site = scope->first_site;
+    const struct unseen left = { .code = scope->first_rc,
+                                 .task = site && strchr(site, ' ') ? strchr(site, ' ') + 1 : "",
+                                 .site = site,
+                                 .scope = scope,
+                                 .chain = scope->first_chain };
+
+    if (site && unseen_left(&left))
+        return;
+    if (site && !scope->first_chain)
+        weir_fail_at(site, scope->first_rc, "%s", weir_error_text(scope->first_rc));
+    scope_move_chain(scope);
+    if (site && scope->opener->chain) {
+        scope->opener->chain->unjoined = site;
+        scope->opener->chain->left = scope->site;
+    }
 }
 
 /* The sentence for a deadline: where the failed child has none, it is the first. */
@@ -464,6 +495,8 @@ static void scope_apply(struct scope *scope, const weir_scope_opts *opts)
     scope->name = opts->name;
     scope->site = opts->site;
     scope->limit = opts->limit;
+    scope->on_failure = opts->on_failure;
+    scope->failure_arg = opts->failure_arg;
     scope->opened_ns = scope->loop->now_ns;
     if (opts->keeps_locks)
         scope->locks_held = UINT32_MAX;
@@ -545,9 +578,9 @@ void weir_scope_close(weir_scope s)
     if (scope->live > 0)
         scope_cancel(scope, -ECANCELED, WEIR_REASON_LEFT, scope->site);
     scope_wait_children(scope);
-    if (scope->first_chain && scope->first_rc &&
+    if (unlikely(scope->first_rc != 0) &&
         (scope->flags & (SCOPE_UNJOINED | SCOPE_WON)) == SCOPE_UNJOINED)
-        scope_move_chain(scope);
+        scope_leave_failure(scope);
     if (unlikely(self->locks_held > scope->locks_held))
         rt_wrong_use("the scope opened at %s is left with %u lock%s held that its task took in it: "
                      "unlock before every way out",

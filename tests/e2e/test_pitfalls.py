@@ -57,6 +57,37 @@ class Blocked(unittest.TestCase):
         self.assertGreater(ended[0]["held_ms"], held[0]["held_ms"])
 
 
+class Unseen(unittest.TestCase):
+    def failure(self, lines, task):
+        found = [line for line in lines if line.get("failed_task") == task]
+
+        self.assertEqual(len(found), 1, lines)
+        self.assertEqual(found[0]["level"], "error")
+        return found[0]
+
+    def test_a_failure_in_the_background_is_told_with_the_place_of_each_link(self):
+        code, lines = run("unseen")
+        line = self.failure(lines, "refresh")
+
+        self.assertEqual(code, 0)
+        self.assertIn(line_of("unseen", "refresh, NULL)"), line["site"])
+        self.assertEqual((line["scopes"], line["error"]), ("application", "ECONNREFUSED"))
+        self.assertEqual(line["links"].splitlines(), [
+            line_of("unseen", "and goes through here") + ": loading the price list",
+            line_of("unseen", "begins here") + ": connecting to prices.example"])
+
+    def test_so_is_that_of_a_child_whose_scope_was_left_without_a_join(self):
+        code, lines = run("unseen")
+        line = self.failure(lines, "send_mail")
+
+        self.assertEqual(code, 0)
+        self.assertIn(line_of("unseen", "weir_go(s, send_mail"), line["site"])
+        self.assertEqual(line["scopes"], "application > orders > " +
+                         line_of("unseen", '.name = "order")'))
+        self.assertEqual(line["links"], line_of("unseen", "the mail's failure */") +
+                         ": \"nobody at all\" is no address")
+
+
 class Deadlock(unittest.TestCase):
     def test_both_tasks_are_named_with_the_lock_that_each_holds(self):
         code, lines = run("deadlock")

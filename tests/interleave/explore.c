@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "interleave/shim.h"
 #include "base/chain.h"
@@ -16,6 +17,7 @@ struct thread {
     struct context context;
     char *stack;
     bool over, started;
+    uint64_t steps, seen; /* its own; those of others when it last span */
     bool (*ready)(void *arg); /* NULL: it can go on */
     void *ready_arg;
     struct loop *loop;
@@ -36,7 +38,9 @@ static struct {
     struct thread *running; /* NULL: no order is being run */
     struct choice path[DEPTH_MAX];
     int depth, known, preemptions;
+    uint64_t steps; /* of all threads */
     const volatile void *blind;
+    const char *blind_words;
     pthread_mutex_t *locked[EXPLORE_THREADS];
 } run;
 
@@ -45,9 +49,14 @@ void explore_blind(const volatile void *place)
     run.blind = place;
 }
 
-bool interleave_blind_to(const volatile void *place)
+void explore_blind_words(const char *words)
 {
-    return place == run.blind;
+    run.blind_words = words;
+}
+
+bool interleave_blind_to(const volatile void *place, const char *words)
+{
+    return place == run.blind || (run.blind_words && strcmp(words, run.blind_words) == 0);
 }
 
 bool explore_running(void)
@@ -139,8 +148,11 @@ static void go(struct thread *next)
 
 void interleave_point(void)
 {
-    if (run.running)
-        go(choose());
+    if (!run.running)
+        return;
+    run.steps++;
+    run.running->steps++;
+    go(choose());
 }
 
 void explore_wait(bool (*ready)(void *arg), void *arg)
@@ -151,6 +163,40 @@ void explore_wait(bool (*ready)(void *arg), void *arg)
     self->ready_arg = arg;
     interleave_point();
     self->ready = NULL;
+}
+
+static uint64_t steps_of_others(const struct thread *thread)
+{
+    return run.steps - thread->steps;
+}
+
+static bool others_went_on(void *arg)
+{
+    const struct thread *thread = arg;
+
+    return steps_of_others(thread) > thread->seen;
+}
+
+void interleave_spin(void)
+{
+    struct thread *self = run.running;
+
+    if (!self)
+        return;
+    explore_wait(others_went_on, self);
+    self->seen = steps_of_others(self);
+}
+
+static bool is_clear(void *arg)
+{
+    return !*(bool *)arg;
+}
+
+void interleave_lock_flag(bool *held)
+{
+    if (run.running)
+        explore_wait(is_clear, held);
+    *held = true;
 }
 
 static bool lock_is_free(void *mutex)
@@ -193,10 +239,12 @@ static bool run_once(void)
     keep_locals(&outside);
     run.explore->begin(run.explore->arg);
     run.depth = run.preemptions = 0;
+    run.steps = 0;
     for (int i = 0; i < run.explore->threads; i++) {
         struct thread *thread = &run.threads[i];
 
         thread->over = false;
+        thread->steps = thread->seen = 0;
         thread->ready = NULL;
         run.locked[i] = NULL;
         thread->loop = NULL;

@@ -33,7 +33,9 @@ bool explore(struct explore *explore, bool told);
 bool explore_running(void);
 /* For a body: wait until ready(arg) is true. */
 void explore_wait(bool (*ready)(void *arg), void *arg);
-/* Loads with atomic_load() of this place give 0 from now on; NULL: none does. */
+/* Loads with atomic_load() of this place, or with these words as its argument, give 0 from
+ * now on. */
 void explore_blind(const volatile void *place);
+void explore_blind_words(const char *words);
 
 #endif

@@ -1,6 +1,6 @@
 /* Messages between loops, submissions, and the way a loop goes to sleep and is woken, in
  * every order of up to three threads with up to three preemptions. loop.c, submit.c
- * and semaphore.c are built with shim.h; the backend is one that only sleeps and wakes.
+ * and semaphore.c are built with shim.h.
  * A planted fault (the look at the inbox after the mark of sleep was set sees nothing)
  * must be found. */
 #include <setjmp.h>
@@ -12,97 +12,22 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <weir/weir.h>
 
-#include "interleave/explore.h"
-#include "rt/backend.h"
-#include "rt/loop.h"
+#include "interleave/loops.h"
 
-void interleave_point(void);
-
-#define NOW_NS 1000000000
-
-/* Waked: what an eventfd holds. */
-static bool waked[2];
 static unsigned done, wrong;
 static weir_semaphore *semaphore;
 static unsigned inside;
 
-/* ---- a backend that sleeps and wakes ---------------------------------------------- */
-
-static int io_open(struct loop *loop)
-{
-    (void)loop;
-    return 0;
-}
-
-static void io_close(struct loop *loop)
-{
-    (void)loop;
-}
-
-static int64_t io_now(struct loop *loop)
-{
-    (void)loop;
-    return NOW_NS;
-}
-
-static bool is_set(void *arg)
-{
-    return *(bool *)arg;
-}
-
-static void io_poll(struct loop *loop, int64_t until_ns)
-{
-    if (explore_running() && until_ns > NOW_NS)
-        explore_wait(is_set, &waked[loop->index]);
-    else
-        interleave_point();
-    waked[loop->index] = false;
-}
-
-static void io_wake(struct loop *loop)
-{
-    interleave_point();
-    waked[loop->index] = true;
-}
-
-static const struct io_ops ops = {
-    .name = "interleave",
-    .open = io_open,
-    .close = io_close,
-    .now_ns = io_now,
-    .poll = io_poll,
-    .wake = io_wake,
-};
-
 /* ---- what the threads do ----------------------------------------------------------- */
-
-static int stay(void *arg)
-{
-    (void)arg;
-    return weir_sleep_ms(3600000);
-}
-
-static void start_loops(uint32_t loops)
-{
-    weir_run_opts opts = { .size = sizeof(opts), .loops = loops };
-
-    if (runtime_start(stay, NULL, &opts, &ops, NULL) < 0)
-        _exit(9);
-    for (uint32_t i = 0; i < loops; i++) {
-        loop_adopt_thread(loop_at(i));
-        loop_turn(loop_at(i), false);
-    }
-}
 
 static void begin(void *arg)
 {
     (void)arg;
-    waked[0] = waked[1] = false;
+    loops_begin();
     done = wrong = inside = 0;
 }
 
@@ -192,31 +117,16 @@ static int use_unit(void *arg)
     return 0;
 }
 
-/* A loop with one task that needs the unit; over when the task is. */
-static void use_on(uint32_t index)
-{
-    struct loop *loop = loop_at(index);
-    struct task *task;
-
-    loop_adopt_thread(loop);
-    task = task_new(loop->app, use_unit, NULL, "here");
-    if (!task)
-        _exit(9);
-    ready_push(loop, task);
-    for (uint32_t live = loop->app->live; loop->app->live == live;)
-        loop_turn(loop, true);
-}
-
 static void use_on_first(void *arg)
 {
     (void)arg;
-    use_on(0);
+    loops_run_task(0, use_unit, NULL);
 }
 
 static void use_on_second(void *arg)
 {
     (void)arg;
-    use_on(1);
+    loops_run_task(1, use_unit, NULL);
 }
 
 /* Of its own for each order, as it takes turns. */
@@ -232,11 +142,7 @@ static bool unit_is_whole(void *arg)
 {
     bool whole;
 
-    for (int i = 0; i < 4; i++)
-        for (uint32_t at = 0; at < 2; at++) {
-            loop_adopt_thread(loop_at(at));
-            loop_turn(loop_at(at), false);
-        }
+    loops_settle(2);
     whole = all_done(arg) && weir_try_acquire(semaphore) == 0 &&
             weir_try_acquire(semaphore) == -EAGAIN;
     weir_semaphore_free(semaphore);
@@ -245,27 +151,16 @@ static bool unit_is_whole(void *arg)
 
 /* ---- tests --------------------------------------------------------------------------- */
 
-/* In a process of its own, as a thread that is stuck stays in the runtime: 0 when all
- * orders hold, 1 when somebody is stuck, 2 when something else is amiss. */
-static int explored(struct explore *how, uint32_t loops, bool blind)
+static void prepare(void)
 {
-    int status;
-    pid_t pid = fork();
+    for (int i = 0; i < 4; i++)
+        messages[i].run = told;
+}
 
-    if (pid == 0) {
-        bool held;
-
-        start_loops(loops);
-        for (int i = 0; i < 4; i++)
-            messages[i].run = told;
-        explore_blind(blind ? &loop_at(0)->inbox : NULL);
-        held = explore(how, !blind);
-        fprintf(stderr, "%llu orders of %d threads\n", (unsigned long long)how->orders,
-                how->threads);
-        _exit(held ? 0 : how->stuck ? 1 : 2);
-    }
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+static void prepare_blind(void)
+{
+    prepare();
+    explore_blind(&loop_at(0)->inbox);
 }
 
 static void every_message_arrives(void **state)
@@ -278,7 +173,7 @@ static void every_message_arrives(void **state)
                            .arg = (void *)3 };
 
     (void)state;
-    assert_int_equal(explored(&how, 1, false), 0);
+    assert_int_equal(loops_explore(&how, 1, true, prepare), 0);
 }
 
 static void a_loop_that_does_not_look_again_is_found(void **state)
@@ -291,7 +186,7 @@ static void a_loop_that_does_not_look_again_is_found(void **state)
                            .arg = (void *)1 };
 
     (void)state;
-    assert_int_equal(explored(&how, 1, true), 1);
+    assert_int_equal(loops_explore(&how, 1, false, prepare_blind), 1);
 }
 
 static void every_submission_is_run_in_order(void **state)
@@ -304,7 +199,7 @@ static void every_submission_is_run_in_order(void **state)
                            .arg = (void *)3 };
 
     (void)state;
-    assert_int_equal(explored(&how, 1, false), 0);
+    assert_int_equal(loops_explore(&how, 1, true, prepare), 0);
 }
 
 static void one_unit_goes_from_loop_to_loop(void **state)
@@ -317,7 +212,7 @@ static void one_unit_goes_from_loop_to_loop(void **state)
                            .arg = (void *)2 };
 
     (void)state;
-    assert_int_equal(explored(&how, 2, false), 0);
+    assert_int_equal(loops_explore(&how, 2, true, prepare), 0);
 }
 
 int main(void)

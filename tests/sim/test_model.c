@@ -1,6 +1,6 @@
-/* Random programs of tasks, scopes, channels, locks, semaphores, selects, blocking
- * calls and cancels, on the simulator under random schedules, against the
- * reference model in model.h.
+/* Random programs of tasks, scopes, channels (of the loop, and shared ones), locks,
+ * semaphores, selects, blocking calls and cancels, on the simulator under random
+ * schedules, against the reference model in model.h.
  *
  * A round is a program, a schedule, and a simulation of their own, all drawn from
  * one seed. A million steps by default; WEIR_MODEL_STEPS (or an argument) makes it
@@ -431,7 +431,8 @@ static int run_round(void *arg)
     (void)arg;
     for (uint32_t c = 0; c < CHANNELS; c++) {
         now.chan_models[c].capacity = c;
-        CHECK_INT(weir_chan_open(&now.chans[c], .capacity = c, .drop = drop_item), 0);
+        CHECK_INT(
+            weir_chan_open(&now.chans[c], .capacity = c, .drop = drop_item, .shared = below(2)), 0);
     }
     while (now.steps < STEPS_IN_ROUND) {
         now.steps++;

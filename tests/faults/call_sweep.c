@@ -65,7 +65,8 @@ int call_sweep_run(const struct call_scenario *of)
 #define CALL_FAILED 16
 
 /* In a child process: its exit status is a verdict, with CALL_FAILED when one has. */
-static void run_once(const struct call_scenario *of, enum call_kind kind, int nth, int code, bool for_ever)
+static void run_once(const struct call_scenario *of, enum call_kind kind, int nth, int code,
+                     bool for_ever)
 {
     int silent = open("/dev/null", O_WRONLY | O_CLOEXEC), before, rc, failed, verdict;
     struct fault blocks;
@@ -91,7 +92,8 @@ static void run_once(const struct call_scenario *of, enum call_kind kind, int nt
 }
 
 /* Returns whether there was an nth call. */
-static bool sweep_once(const struct call_scenario *of, enum call_kind kind, int nth, int code, bool for_ever)
+static bool sweep_once(const struct call_scenario *of, enum call_kind kind, int nth, int code,
+                       bool for_ever)
 {
     const char *ending = for_ever ? " for ever" : "", *wrong = NULL;
     int status;

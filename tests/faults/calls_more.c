@@ -101,9 +101,12 @@ int __wrap_pipe2(int *a, int b)
     return call_fails(CALL_PIPE2) ? -1 : __real_pipe2(a, b);
 }
 
-int __real_posix_spawnp(pid_t *a, const char *b, const posix_spawn_file_actions_t *c, const posix_spawnattr_t *d, char *const *e, char *const *f);
-int __wrap_posix_spawnp(pid_t *a, const char *b, const posix_spawn_file_actions_t *c, const posix_spawnattr_t *d, char *const *e, char *const *f);
-int __wrap_posix_spawnp(pid_t *a, const char *b, const posix_spawn_file_actions_t *c, const posix_spawnattr_t *d, char *const *e, char *const *f)
+int __real_posix_spawnp(pid_t *a, const char *b, const posix_spawn_file_actions_t *c,
+                        const posix_spawnattr_t *d, char *const *e, char *const *f);
+int __wrap_posix_spawnp(pid_t *a, const char *b, const posix_spawn_file_actions_t *c,
+                        const posix_spawnattr_t *d, char *const *e, char *const *f);
+int __wrap_posix_spawnp(pid_t *a, const char *b, const posix_spawn_file_actions_t *c,
+                        const posix_spawnattr_t *d, char *const *e, char *const *f)
 {
     return call_fails(CALL_POSIX_SPAWNP) ? errno : __real_posix_spawnp(a, b, c, d, e, f);
 }
@@ -271,18 +274,16 @@ int __real_io_uring_queue_init_params(unsigned a, struct io_uring *b, struct io_
 int __wrap_io_uring_queue_init_params(unsigned a, struct io_uring *b, struct io_uring_params *c);
 int __wrap_io_uring_queue_init_params(unsigned a, struct io_uring *b, struct io_uring_params *c)
 {
-    return call_fails(CALL_IO_URING_QUEUE_INIT_PARAMS)
-               ? -errno
-               : __real_io_uring_queue_init_params(a, b, c);
+    return call_fails(CALL_IO_URING_QUEUE_INIT_PARAMS) ? -errno
+                                                       : __real_io_uring_queue_init_params(a, b, c);
 }
 
 int __real_io_uring_register_buf_ring(struct io_uring *a, struct io_uring_buf_reg *b, unsigned c);
 int __wrap_io_uring_register_buf_ring(struct io_uring *a, struct io_uring_buf_reg *b, unsigned c);
 int __wrap_io_uring_register_buf_ring(struct io_uring *a, struct io_uring_buf_reg *b, unsigned c)
 {
-    return call_fails(CALL_IO_URING_REGISTER_BUF_RING)
-               ? -errno
-               : __real_io_uring_register_buf_ring(a, b, c);
+    return call_fails(CALL_IO_URING_REGISTER_BUF_RING) ? -errno
+                                                       : __real_io_uring_register_buf_ring(a, b, c);
 }
 
 int __real_io_uring_submit(struct io_uring *a);

@@ -184,9 +184,9 @@ static int on_other_loop(void)
  * lost on the way (a datagram, an event) never comes. */
 static int everything(void *arg)
 {
-    static int (*const parts[])(void) = { use_open_file, use_paths,       watch,        run_child,
-                                          send_datagrams, look_up, wait_for_signal, call_session,
-                                          on_other_loop };
+    static int (*const parts[])(void) = { use_open_file,   use_paths,      watch,
+                                          run_child,       send_datagrams, look_up,
+                                          wait_for_signal, call_session,   on_other_loop };
     int first = 0;
 
     (void)arg;

@@ -49,7 +49,7 @@ def swept(folder):
     calls = {}
     for path in sorted(folder.glob("test_*.c")):
         text = path.read_text(encoding="utf-8")
-        for match in re.finditer(r"\bSWEPT\((weir_\w+)\(", text):
+        for match in re.finditer(r"\bSWEPT(?:\(|_THEN\([^;]*?,)\s*(weir_\w+)\(", text):
             calls.setdefault(match.group(1), f"{path.name}:{text[:match.start()].count(chr(10)) + 1}")
         # Joins and the like hold their scope themselves.
         for match in re.finditer(r"sweep_at\(.*?sweep_over\(\)", text, re.S):

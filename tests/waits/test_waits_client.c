@@ -21,7 +21,10 @@ struct server {
 /* ---- the server --------------------------------------------------------------------------- */
 
 static const char *const pieces[] = {
-    "HTTP/1.1 20", "0 OK\r\nContent-Type: application/json\r\nContent-Le", "ngth: 7\r\n\r\n{\"n\":", "5}",
+    "HTTP/1.1 20",
+    "0 OK\r\nContent-Type: application/json\r\nContent-Le",
+    "ngth: 7\r\n\r\n{\"n\":",
+    "5}",
 };
 
 /* 1 at the end of a request's head or, of one with a body, of that. */
@@ -144,8 +147,8 @@ static void fetch_json(struct server *server)
 static void fetch_object(struct server *server)
 {
     struct number number = { .n = 1 };
-    bool up = gave_up(SWEPT(weir_fetch_object(server->url, &number_type, &number,
-                                              .client = server->client)));
+    bool up = gave_up(
+        SWEPT(weir_fetch_object(server->url, &number_type, &number, .client = server->client)));
 
     CHECK_INT(number.n, up ? 1 : 5);
 }
@@ -223,8 +226,10 @@ static void response_read(struct server *server)
     weir_request_close(request);
 }
 
-static void (*calls[])(struct server *) = { fetch,        fetch_json,  fetch_object,  request_open,
-                                            request_write, request_end, response_head, response_read };
+static void (*calls[])(struct server *) = {
+    fetch,         fetch_json,  fetch_object,  request_open,
+    request_write, request_end, response_head, response_read
+};
 
 static const struct waiting client[] = {
     { "fetch", with_server, &calls[0], 4 },

@@ -193,10 +193,10 @@ static int end_(weir_exchange *x)
     return end(x, SWEPT(weir_end(x)));
 }
 
-static weir_handler *handlers[] = { body_read,    body_all,   read_json,    reply,
-                                    reply_text,   reply_json_text, reply_json, reply_object,
-                                    reply_status, problem,    reply_begin,  write_,
-                                    flush,        end_ };
+static weir_handler *handlers[] = {
+    body_read,    body_all,     read_json, reply,       reply_text, reply_json_text, reply_json,
+    reply_object, reply_status, problem,   reply_begin, write_,     flush,           end_
+};
 
 static const struct waiting exchange[] = {
     { "a piece of the body", serve, &handlers[0], 1 },

@@ -24,8 +24,7 @@ static int lock(void *arg)
     WEIR_SCOPE(s) {
         weir_go(s, hold_mutex, &mutex);
         CHECK_INT(weir_yield(), 0);
-        if (!gave_up(SWEPT(weir_lock(&mutex))))
-            weir_unlock(&mutex);
+        gave_up(SWEPT_THEN(weir_unlock(&mutex), weir_lock(&mutex)));
         CHECK_INT(weir_join(s), 0);
     }
     CHECK_INT(weir_try_lock(&mutex), 0);
@@ -52,8 +51,7 @@ static int acquire(void *arg)
     WEIR_SCOPE(s) {
         weir_go(s, hold_unit, units);
         CHECK_INT(weir_yield(), 0);
-        if (!gave_up(SWEPT(weir_acquire(units))))
-            weir_release(units);
+        gave_up(SWEPT_THEN(weir_release(units), weir_acquire(units)));
         CHECK_INT(weir_join(s), 0);
     }
     CHECK_INT(weir_try_acquire(units), 0);
@@ -98,8 +96,7 @@ static int read_lock(void *arg)
     WEIR_SCOPE(s) {
         weir_go(s, hold_write, &rwlock);
         CHECK_INT(weir_yield(), 0);
-        if (!gave_up(SWEPT(weir_read_lock(&rwlock))))
-            weir_read_unlock(&rwlock);
+        gave_up(SWEPT_THEN(weir_read_unlock(&rwlock), weir_read_lock(&rwlock)));
         CHECK_INT(weir_join(s), 0);
     }
     rwlock_is_free(&rwlock);
@@ -130,8 +127,7 @@ static int write_lock(void *arg)
         weir_go(s, hold_read, &rwlock);
         weir_go(s, come_later, &rwlock);
         CHECK_INT(weir_yield(), 0);
-        if (!gave_up(SWEPT(weir_write_lock(&rwlock))))
-            weir_write_unlock(&rwlock);
+        gave_up(SWEPT_THEN(weir_write_unlock(&rwlock), weir_write_lock(&rwlock)));
         CHECK_INT(weir_join(s), 0);
     }
     rwlock_is_free(&rwlock);
@@ -279,7 +275,8 @@ static int flight(void *arg, void *ret_result)
 static int fly_first(void *arg)
 {
     struct first *f = arg;
-    int result, rc = weir_single_flight_run(f->group, WEIR_S("key"), flight, f, &result, sizeof(int));
+    int result,
+        rc = weir_single_flight_run(f->group, WEIR_S("key"), flight, f, &result, sizeof(int));
 
     if (rc == 0)
         CHECK_INT(result, 7);
@@ -291,14 +288,13 @@ static int single_flight(void *arg)
     struct first f = { 0 };
     int result = 0;
 
-    CHECK_INT(weir_single_flight_new(&f.group, .shared = *(bool *)arg,
-                                     .result_bytes = sizeof(int)),
+    CHECK_INT(weir_single_flight_new(&f.group, .shared = *(bool *)arg, .result_bytes = sizeof(int)),
               0);
     WEIR_SCOPE(s) {
         weir_go(s, fly_first, &f);
         CHECK_INT(weir_yield(), 0);
-        if (!gave_up(SWEPT(weir_single_flight_run(f.group, WEIR_S("key"), flight, &f, &result,
-                                                  sizeof(int)))))
+        if (!gave_up(SWEPT(
+                weir_single_flight_run(f.group, WEIR_S("key"), flight, &f, &result, sizeof(int)))))
             CHECK_INT(result, 7);
         CHECK_INT(weir_join(s), 0);
     }
@@ -313,13 +309,12 @@ static int single_flight_leader(void *arg)
     struct first f = { 0 };
     int result = 0;
 
-    CHECK_INT(weir_single_flight_new(&f.group, .shared = *(bool *)arg,
-                                     .result_bytes = sizeof(int)),
+    CHECK_INT(weir_single_flight_new(&f.group, .shared = *(bool *)arg, .result_bytes = sizeof(int)),
               0);
     WEIR_SCOPE(s) {
         weir_go(s, fly_first, &f);
-        gave_up(SWEPT(weir_single_flight_run(f.group, WEIR_S("key"), flight, &f, &result,
-                                             sizeof(int))));
+        gave_up(SWEPT(
+            weir_single_flight_run(f.group, WEIR_S("key"), flight, &f, &result, sizeof(int))));
         CHECK_INT(weir_join(s), 0);
     }
     CHECK(f.calls == 1 || f.calls == 2);

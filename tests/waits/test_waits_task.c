@@ -256,8 +256,8 @@ static int session_call(void *arg)
     atomic_store(&calls, 0);
     CHECK_INT(weir_session_open(&session), 0);
     if (*(bool *)arg) {
-        rc = SWEPT(weir_session_call(session, work, &calls, .abandon = dispose,
-                                     .abandoned = &abandoned));
+        rc = SWEPT(
+            weir_session_call(session, work, &calls, .abandon = dispose, .abandoned = &abandoned));
         if (!gave_up(rc))
             CHECK(!abandoned);
         weir_session_close(session);

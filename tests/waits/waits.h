@@ -38,6 +38,22 @@ static inline bool gave_up(long rc)
     return true;
 }
 
+/* The same of what is to be given back in the scope where it was taken: then, when the
+ * call has succeeded. */
+#define SWEPT_THEN(then, ...)                                                  \
+    ({                                                                         \
+        int swept_rc_ = -1;                                                    \
+                                                                               \
+        WEIR_SCOPE(swept_scope_) {                                             \
+            sweep_at(swept_scope_);                                            \
+            swept_rc_ = (__VA_ARGS__);                                         \
+            sweep_over();                                                      \
+            if (swept_rc_ >= 0)                                                \
+                then;                                                          \
+        }                                                                      \
+        swept_rc_;                                                             \
+    })
+
 struct waiting {
     const char *name;
     weir_fn *run;

@@ -3,6 +3,7 @@
 
 option(WEIR_TESTS "Build the tests" ON)
 option(WEIR_BENCH "Build the benchmarks" ON)
+option(WEIR_OS_LOCKS "Link debug builds' programs with what finds a thread's lock held across a wait" ON)
 option(WEIR_FUZZ "Build the fuzz targets with libFuzzer (clang)" OFF)
 option(WEIR_LTO "Optimise across files when linking (gcc)" OFF)
 option(WEIR_WERROR "Make every warning an error" OFF)
@@ -79,6 +80,11 @@ if(WEIR_FUZZ)
 endif()
 add_custom_target(weir_fuzzers COMMENT "All fuzz targets")
 
+# What the tests and examples of debug builds are linked with besides.
+if(WEIR_OS_LOCKS AND CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT WEIR_FUZZ)
+    set(WEIR_CHECK_LIBS weir_os_locks)
+endif()
+
 # The sources of one layer, relative to its folder, become part of libweir.
 function(weir_layer)
     if(NOT ARGN)
@@ -94,7 +100,7 @@ function(weir_test name)
     get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
     cmake_parse_arguments(T "" "TIMEOUT" "LABELS;LIBS;ARGS" ${ARGN})
     add_executable(test_${name} ${T_UNPARSED_ARGUMENTS})
-    target_link_libraries(test_${name} PRIVATE weir weir_flags cmocka ${T_LIBS})
+    target_link_libraries(test_${name} PRIVATE weir weir_flags cmocka ${T_LIBS} ${WEIR_CHECK_LIBS})
     target_include_directories(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     add_test(NAME ${name} COMMAND test_${name} ${T_ARGS})
     if(NOT T_TIMEOUT)

@@ -4,6 +4,7 @@
  * .hold asked for it, in held; otherwise it is freed at once, and its handle is
  * stale. */
 #include "rt/parked.h"
+#include "rt/os_locks.h"
 #include "rt/probe.h"
 #include "rt/spread.h"
 
@@ -118,6 +119,7 @@ static void task_tidy(struct fiber *fiber, struct scope *scope)
         fiber->locks_held = 0;
         fiber->held_named = 0;
     }
+    os_locks_check_end(fiber);
 }
 
 bool task_drops(const struct task *task, int rc)

@@ -4,6 +4,7 @@
  * its abandon function. The waker only marks the task ready; a cancel that comes
  * between the wake and the task's turn finds the wait woken and leaves the
  * result alone: a result beats a cancel. */
+#include "rt/os_locks.h"
 #include "rt/probe.h"
 
 int rt_check(void)
@@ -25,6 +26,7 @@ void rt_spend(void)
 
     if (likely(--self->budget > 0))
         return;
+    os_locks_check(self, "it yields");
     self->budget = RT_BUDGET;
     self->task->state = TASK_READY;
     TRACE_TASK(loop, RECORD_YIELD, self->task, NULL, 0);
@@ -40,6 +42,7 @@ static int park(struct wait *wait)
     struct loop *loop = loop_current;
     struct fiber *self = loop->current;
 
+    os_locks_check(self, wait->what);
     wait->fiber = self;
     wait->woken = false;
     wait->since_ns = loop->now_ns;
@@ -86,6 +89,7 @@ int weir_yield(void)
 
     if (rc < 0)
         return rc;
+    os_locks_check(loop->current, "it yields");
     loop->current->task->state = TASK_READY;
     TRACE_TASK(loop, RECORD_YIELD, loop->current->task, NULL, 0);
     ready_push(loop, loop->current->task);

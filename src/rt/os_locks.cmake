@@ -1,0 +1,23 @@
+# What programs with weir_os_locks call by way of os_locks.c.
+set(WEIR_OS_LOCK_CALLS
+    pthread_mutex_lock
+    pthread_mutex_trylock
+    pthread_mutex_timedlock
+    pthread_mutex_clocklock
+    pthread_mutex_unlock
+    pthread_rwlock_rdlock
+    pthread_rwlock_tryrdlock
+    pthread_rwlock_timedrdlock
+    pthread_rwlock_clockrdlock
+    pthread_rwlock_wrlock
+    pthread_rwlock_trywrlock
+    pthread_rwlock_timedwrlock
+    pthread_rwlock_clockwrlock
+    pthread_rwlock_unlock
+    pthread_spin_lock
+    pthread_spin_trylock
+    pthread_spin_unlock
+    mtx_lock
+    mtx_trylock
+    mtx_timedlock
+    mtx_unlock)

@@ -23,6 +23,7 @@
 #include "http/server_loop.h"
 
 #define MERGE_BYTES 4096 /* small pieces of input are copied together */
+#define STALL_NOTED_NS 1000000
 
 static void recv_done(struct io_op *op);
 static void conn_timer(struct timer *timer);
@@ -180,9 +181,26 @@ static void watch_stall(struct h1_conn *c)
     if (w->stall_ns != WEIR_NEVER_NS)
         return;
     w->stall_progress = outq_progress(&w->out);
+    if (w->out.bytes > atomic_load_explicit(&c->home->counts.write_high, memory_order_relaxed))
+        atomic_store_explicit(&c->home->counts.write_high, (uint32_t)w->out.bytes,
+                              memory_order_relaxed);
     w->stall_ns = loop_now_ns(c->home->loop) + (int64_t)c->home->opts->write_stall_ms * 1000000;
     if (w->stall_ns < c->timer.at_ns)
         timer_set(c->home->loop, &c->timer, w->stall_ns);
+}
+
+/* It waits no more, or has moved: account for how long it did. */
+static void stall_over(struct h1_conn *c)
+{
+    struct h1_work *w = c->work;
+    int64_t began_ns = w->stall_ns - (int64_t)c->home->opts->write_stall_ms * 1000000;
+    int64_t held_ns = loop_now_ns(c->home->loop) - began_ns;
+
+    if (w->stall_ns == WEIR_NEVER_NS)
+        return;
+    w->stall_ns = WEIR_NEVER_NS;
+    if (held_ns >= STALL_NOTED_NS)
+        weir_histogram_observe_ns(c->home->metrics->write_held, held_ns);
 }
 
 /* Everything is sent. */
@@ -190,7 +208,7 @@ static void output_empty(struct h1_conn *c)
 {
     struct h1_work *w = c->work;
 
-    w->stall_ns = WEIR_NEVER_NS;
+    stall_over(c);
     if (w->x)
         exchange_output_moved(w->x);
     if (c->state == H1_LAST) {
@@ -246,7 +264,7 @@ static void output_ended(struct outq *q)
             conn_bury(c);
         return;
     }
-    w->stall_ns = WEIR_NEVER_NS;
+    stall_over(c);
     flush(&w->flush);
     if (c->work && c->work->x)
         exchange_output_moved(c->work->x);
@@ -415,7 +433,7 @@ static void output_late(struct h1_conn *c)
 {
     struct h1_work *w = c->work;
 
-    w->stall_ns = WEIR_NEVER_NS;
+    stall_over(c);
     if (!outq_sending(&w->out))
         return;
     if (outq_progress(&w->out) != w->stall_progress) {
@@ -459,6 +477,7 @@ void h1_accepted(struct server_loop *home, int fd)
     memset((char *)c + sizeof(c->head), 0, sizeof(*c) - sizeof(c->head));
     c->home = home;
     c->flags = H1_FIRST;
+    c->accepted_ns = loop_now_ns(home->loop);
     c->file.fd = fd;
     c->recv.kind = IO_RECV;
     c->recv.file = &c->file;

@@ -55,6 +55,7 @@ struct h1_conn {
     struct io_op recv;
     struct timer timer;
     int64_t deadline_ns;      /* of the input's side; what it means says state */
+    int64_t accepted_ns;
     union {
         uint32_t served;      /* requests; until LINGER */
         uint32_t lingered;    /* bytes dropped; in LINGER */

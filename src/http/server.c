@@ -26,6 +26,7 @@
 
 #include "base/alloc.h"
 #include "http/h1_conn.h"
+#include "http/server_look.h"
 #include "http/server_loop.h"
 #include "obs/metrics_threads.h"
 
@@ -137,6 +138,7 @@ void server_loop_settle(struct server_loop *home)
         home->exchange_count > 0 || !list_empty(&home->closed) || atomic_load(&home->load) > 0)
         return;
     home->finished = true;
+    server_look_leave(home);
     timer_clear(home->loop, &home->drain_timer);
     timer_clear(home->loop, &home->idle_timer);
     list_remove(&home->stop_hook.link);
@@ -395,6 +397,7 @@ static void start_here(struct message *message)
     timer_init(&home->idle_timer, idle_over);
     home->stop_hook.stop = app_stops;
     loop_on_stop(home->loop, &home->stop_hook);
+    server_look_enter(home);
     rc = start_listeners(home);
     if (rc < 0)
         atomic_store(&server->start_rc, rc);
@@ -438,6 +441,7 @@ static weir_counter *requests_by(const char *class)
 static void make_metrics(struct server_metrics *m)
 {
     static const char *const classes[6] = { "none", "1xx", "2xx", "3xx", "4xx", "5xx" };
+    static const double held_bounds[] = { 0.01, 0.05, 0.25, 1, 5, 10, 30 };
 
     for (size_t i = 0; i < 6; i++)
         m->requests[i] = requests_by(classes[i]);
@@ -449,6 +453,11 @@ static void make_metrics(struct server_metrics *m)
                                   "Connections closed at once: over a limit or the byte budget.");
     m->connections = weir_gauge_new("weir_http_connections", "Connections that are open.");
     m->in_flight = weir_gauge_new("weir_http_requests_in_flight", "Requests being served.");
+    m->write_held = weir_histogram_new("weir_http_write_held_seconds",
+                                       "How long answers had to wait for a client that does not "
+                                       "read; shorter waits than a millisecond are left out.",
+                                       .buckets = held_bounds,
+                                       .bucket_count = sizeof(held_bounds) / sizeof(*held_bounds));
     weir_recover();
     metrics_threads_add(); /* the handlers' blocking calls */
 }
@@ -564,6 +573,11 @@ const struct addr *http_server_addr(const struct http_server *server, uint32_t i
     return index < server->opts.addr_count ? &server->sockets[index].addr : NULL;
 }
 
+int http_server_fd(const struct http_server *server, uint32_t index)
+{
+    return server->sockets[index].fd;
+}
+
 void http_server_stop(struct http_server *server)
 {
     if (atomic_exchange(&server->stopping, true))
@@ -636,6 +650,12 @@ static void add_counts(struct http_server_stats *sum, const struct server_counts
     for (size_t i = 0; i < 6; i++)
         ADD_(answered[i]);
 #undef ADD_
+}
+
+void server_loop_stats(const struct server_loop *home, struct http_server_stats *ret_stats)
+{
+    memset(ret_stats, 0, sizeof(*ret_stats));
+    add_counts(ret_stats, &home->counts);
 }
 
 void http_server_stats(const struct http_server *server, struct http_server_stats *ret_stats)

@@ -19,6 +19,7 @@ struct server_counts {
     _Atomic uint64_t requests, answered[6], bad_heads, bytes_in, bytes_out;
     _Atomic uint32_t connections, in_flight;
     _Atomic uint64_t accepted, refused_limit, refused_budget, backoffs, cut;
+    _Atomic uint32_t write_high; /* the most bytes that a connection had to wait with */
 };
 
 static inline void count_add(_Atomic uint64_t *counter, uint64_t n)
@@ -30,6 +31,7 @@ static inline void count_add(_Atomic uint64_t *counter, uint64_t n)
 struct server_metrics {
     weir_counter *requests[6], *bytes_in, *bytes_out, *connections_total, *refused;
     weir_gauge *connections, *in_flight;
+    weir_histogram *write_held;
 };
 
 struct server_loop {
@@ -59,6 +61,8 @@ struct server_loop {
     struct timer drain_timer, idle_timer;
     struct message start_message, stop_message, cut_message;
     struct server_counts counts;
+    struct node look_link;    /* among the loop's servers, for who looks */
+    uint32_t look_number;
 };
 
 #define DATE_FIELD_LEN (6 + HTTP_DATE_LEN + 2)
@@ -76,6 +80,10 @@ static inline void exchange_check_home(const weir_exchange *x)
                      loop_index(loop_self()), loop_index(x->home->loop));
 #endif
 }
+/* This loop's part of http_server_stats(). */
+void server_loop_stats(const struct server_loop *home, struct http_server_stats *ret_stats);
+/* The descriptor of its address; there while this loop listens. */
+int http_server_fd(const struct http_server *server, uint32_t index);
 /* Something has ended; is the drain complete? */
 void server_loop_settle(struct server_loop *home);
 

@@ -10,6 +10,7 @@
 
 #include <weir/error.h>
 
+#include "ops/connections.h"
 #include "ops/deadlock.h"
 #include "ops/leaks.h"
 #include "ops/parts.h"
@@ -28,6 +29,7 @@ static void (*const all[])(void) = {
     deadlock_check,
     leaks_check,
     queues_check,
+    connections_check,
     NULL,
 };
 

@@ -16,6 +16,8 @@ const struct control_entry control_table[] = {
     { "loops", control_loops },
     { "pools", control_pools },
     { "queues", control_queues },
+    { "connections", control_connections },
+    { "recorder", control_recorder },
     { "trace", control_trace },
     { NULL, NULL },
 };

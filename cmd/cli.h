@@ -48,6 +48,7 @@ extern const struct cli_command cmd_check;
 extern const struct cli_command cmd_demo;
 extern const struct cli_command cmd_gateway;
 extern const struct cli_command cmd_ps;
+extern const struct cli_command cmd_top;
 extern const struct cli_command cmd_trace;
 extern const struct cli_command cmd_version;
 

@@ -10,6 +10,7 @@ static const struct cli_command *const commands[] = {
     &cmd_demo,
     &cmd_check,
     &cmd_ps,
+    &cmd_top,
     &cmd_trace,
     &cmd_version,
 };

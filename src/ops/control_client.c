@@ -118,27 +118,35 @@ void control_client_close(struct control_client *client)
 
 /* ---- a request ---------------------------------------------------------------------- */
 
+/* What is there by now: 1 when the line has come to its end, 0 when not yet. */
+static int receive_some(int fd, int flags, struct strbuf *to)
+{
+    char piece[16384];
+    ssize_t got = recv(fd, piece, sizeof(piece), flags);
+
+    if (got < 0 && (errno == EINTR || errno == EAGAIN))
+        return 0;
+    if (got <= 0)
+        return got < 0 ? -errno : -ECONNRESET;
+    strbuf_add(to, weir_str_from(piece, (size_t)got));
+    if (to->bad || to->len > 2 * (size_t)CONTROL_ANSWER_BYTES)
+        return -ENOMEM;
+    return piece[got - 1] == '\n';
+}
+
 static int receive_line(int fd, int64_t until_ns, struct strbuf *to)
 {
-    for (;;) {
+    int rc = 0;
+
+    while (rc == 0) {
         struct pollfd pfd = { .fd = fd, .events = POLLIN };
         int64_t left_ns = until_ns - clock_monotonic_ns();
-        char piece[16384];
-        ssize_t got;
 
         if (left_ns <= 0 || poll(&pfd, 1, (int)(left_ns / 1000000) + 1) == 0)
             return -ETIMEDOUT;
-        got = recv(fd, piece, sizeof(piece), 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 ? -errno : -ECONNRESET;
-        strbuf_add(to, weir_str_from(piece, (size_t)got));
-        if (to->bad || to->len > 2 * (size_t)CONTROL_ANSWER_BYTES)
-            return -ENOMEM;
-        if (piece[got - 1] == '\n')
-            return 0;
+        rc = receive_some(fd, 0, to);
     }
+    return rc < 0 ? rc : 0;
 }
 
 /* The answer may be a refusal. */
@@ -157,18 +165,39 @@ static int check_answer(weir_str text)
     return rc;
 }
 
-int control_client_ask(struct control_client *client, const char *request, uint32_t timeout_ms,
-                       struct strbuf *ret_json)
+int control_client_send(struct control_client *client, const char *request)
 {
-    int64_t until_ns = clock_monotonic_ns() + timeout_ms * INT64_C(1000000);
-    size_t began = ret_json->len;
     char line[CONTROL_REQUEST_BYTES];
-    int len = snprintf(line, sizeof(line), "%s\n", request), rc = 0;
+    int len = snprintf(line, sizeof(line), "%s\n", request);
 
     if (len >= (int)sizeof(line))
         return weir_fail(-EINVAL, "the request is longer than %d bytes", CONTROL_REQUEST_BYTES);
     /* A refusal may be there before the request: it is read all the same. */
     WEIR_IGNORE((int)send(client->fd, line, (size_t)len, MSG_NOSIGNAL), "the answer tells");
+    return 0;
+}
+
+int control_client_take(struct control_client *client, struct strbuf *json)
+{
+    int rc = receive_some(client->fd, MSG_DONTWAIT, json);
+
+    if (rc < 0)
+        return weir_fail(rc, "waiting for an answer");
+    if (rc == 0)
+        return 0;
+    rc = check_answer(strbuf_str(json));
+    return rc < 0 ? rc : 1;
+}
+
+int control_client_ask(struct control_client *client, const char *request, uint32_t timeout_ms,
+                       struct strbuf *ret_json)
+{
+    int64_t until_ns = clock_monotonic_ns() + timeout_ms * INT64_C(1000000);
+    size_t began = ret_json->len;
+    int rc = control_client_send(client, request);
+
+    if (rc < 0)
+        return rc;
     rc = receive_line(client->fd, until_ns, ret_json);
     if (rc == -ETIMEDOUT)
         return weir_fail(rc, "the program has not answered \"%s\" in %u ms", request, timeout_ms);

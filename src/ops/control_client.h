@@ -27,6 +27,12 @@ void control_client_close(struct control_client *client);
 int control_client_ask(struct control_client *client, const char *request, uint32_t timeout_ms,
                        struct strbuf *ret_json);
 
+/* The same in two steps, for who has more to wait for than the answer: send, and when
+ * client.fd is readable add to json what is there of the answer. 1: it is whole; 0: not yet;
+ * a failure as above. One request at a time. */
+int control_client_send(struct control_client *client, const char *request);
+int control_client_take(struct control_client *client, struct strbuf *json);
+
 /* All of it, once. */
 int control_ask(pid_t pid, const char *request, struct strbuf *ret_json);
 

@@ -12,6 +12,8 @@
 const struct control_entry control_table[] = {
     { "tasks", control_tasks },
     { "task", control_task },
+    { "kinds", control_kinds },
+    { "kind", control_kind },
     { "scopes", control_scopes },
     { "loops", control_loops },
     { "pools", control_pools },

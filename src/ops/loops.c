@@ -99,6 +99,8 @@ static void add_pulse(struct strbuf *out, uint32_t index)
     loops.of[index].ticks = now;
     memcpy(lags, loops.of[index].lags, sizeof(lags));
     pthread_mutex_unlock(&loops.lock);
+    strbuf_addf(out, ",\"busy_ns\":%llu,\"at_ns\":%llu", (unsigned long long)ticks_to_ns(busy),
+                (unsigned long long)ticks_to_ns(now));
     strbuf_addf(out, ",\"turns\":%llu,\"busy_share\":%.4f,\"turn_ms\":%.3f",
                 (unsigned long long)atomic_load(&loop->pulse.turns), share > 1 ? 1 : share,
                 began && began < now ? (double)ticks_to_ns(now - began) / 1e6 : 0.0);

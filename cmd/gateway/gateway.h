@@ -6,6 +6,7 @@
 #include <weir/app.h>
 
 #include "base/arena.h"
+#include "base/strbuf.h"
 #include "gateway/config.h"
 #include "gateway/service.h"
 
@@ -51,6 +52,9 @@ struct gateway {
     size_t service_count, route_count;
     weir_gauge *count;    /* asked first whenever the metrics are printed */
 };
+
+/* status.c: the members "services" and "routes" of /status; arg is the gateway. */
+void gateway_status(struct strbuf *out, void *arg);
 
 /* Make services and routes of a configuration that is in order; app gets the
  * routes. 0 or a code. The configuration is not kept. */

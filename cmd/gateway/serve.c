@@ -10,6 +10,7 @@
 #include <weir/error.h>
 #include <weir/log.h>
 
+#include "ops/status.h"
 #include "rt/loop.h"
 #include "type/units.h"
 
@@ -153,6 +154,7 @@ int serve_gateway(struct serve *serve)
     }
     rc = check_app(serve, app);
     off = settings->control && strcmp(settings->control, "off") == 0;
+    status_add(gateway_status, serve->gateway);
     if (rc == 0)
         rc = weir_serve(app, .program = serve->program, .listen = { serve->config->listen.ptr },
                         .admin = serve->config->admin.ptr, .loops = settings->loops,
@@ -162,6 +164,7 @@ int serve_gateway(struct serve *serve)
                                      .no_socket = off,
                                      .socket = off ? NULL : settings->control },
                         .start = start, .start_arg = serve, .end = end, .end_arg = serve);
+    status_add(NULL, NULL);
     gateway_free(serve->gateway);
     weir_app_free(app);
     return rc;

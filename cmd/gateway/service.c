@@ -15,6 +15,7 @@
 #include <weir/log.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "net/addr.h"
 
 #define ANSWER_BYTES_MAX (4u << 20) /* of a part, in memory */
@@ -210,6 +211,7 @@ int service_start(struct service *service)
 {
     int rc = weir_client_pool(service->client, weir_str_c(service->base), &service->pool);
 
+    atomic_store(&service->breaker_since_ns, clock_monotonic_ns());
     if (rc == 0)
         service->permits = weir_pool_permits(service->pool);
     return rc;
@@ -228,6 +230,7 @@ static void refresh_breaker(struct service *service)
     weir_gauge_set(service->breaker_gauge, (double)stats.state);
     if (before == (int)stats.state)
         return;
+    atomic_store(&service->breaker_since_ns, clock_monotonic_ns());
     if (stats.state == WEIR_BREAKER_OPEN)
         weir_log(WEIR_LOG_WARN, "a service's breaker is open", WEIR_FIELD("service", service->name),
                  WEIR_FIELD("failures", stats.failures), WEIR_FIELD("retry_ms", stats.retry_ms));

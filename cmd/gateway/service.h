@@ -43,6 +43,7 @@ struct service {
     weir_histogram *seconds;
     weir_gauge *waiting, *held, *idle, *breaker_gauge;
     atomic_int breaker_seen; /* weir_breaker_state, as last told */
+    _Atomic int64_t breaker_since_ns;
 };
 
 /* service is all zero. 0, or a code; service_done() in every case, while the

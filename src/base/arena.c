@@ -79,10 +79,23 @@ static struct arena_chunk *pool_take(struct arena_pool *pool, size_t bytes)
     return chunk ? chunk : chunk_new(bytes);
 }
 
+/* What is read there now is a mistake, and to look like one. */
+static void chunk_spoil(void *memory, size_t bytes)
+{
+#ifdef WEIR_DEBUG
+    unpoison_memory(memory, bytes);
+    memset(memory, ARENA_SPOILT, bytes);
+#else
+    (void)memory;
+    (void)bytes;
+#endif
+}
+
 static void pool_give(struct arena_pool *pool, struct arena_chunk *chunk)
 {
     struct pool_list list;
 
+    chunk_spoil(chunk + 1, chunk->bytes - sizeof *chunk);
     if (!pool || (chunk->bytes != ARENA_CHUNK_BYTES && chunk->bytes != ARENA_BIG_BYTES)) {
         chunk_free(chunk);
         return;
@@ -122,6 +135,15 @@ void arena_pool_done(struct arena_pool *pool)
         return;
     list_trim(pool_list(pool, ARENA_CHUNK_BYTES), pool->free_count);
     list_trim(pool_list(pool, ARENA_BIG_BYTES), pool->big_count);
+}
+
+size_t arena_bytes(const struct arena *arena)
+{
+    size_t bytes = 0;
+
+    for (const struct arena_chunk *chunk = arena->chunks; chunk; chunk = chunk->next)
+        bytes += chunk->bytes;
+    return bytes;
 }
 
 void arena_init(struct arena *arena, struct arena_pool *pool)

@@ -19,6 +19,8 @@
 #define ARENA_CHUNK_BYTES 4096
 #define ARENA_BIG_BYTES 16384
 #define ARENA_ALIGN 16
+/* Debug builds fill with it what an arena has given back. */
+#define ARENA_SPOILT 0x5a
 /* Under AddressSanitizer, bytes behind each block that nobody may touch. */
 #define ARENA_GAP (POISON_ON ? ARENA_ALIGN : 0)
 
@@ -45,6 +47,8 @@ void arena_pool_done(struct arena_pool *pool);
 void arena_pool_trim(struct arena_pool *pool);
 
 void arena_init(struct arena *arena, struct arena_pool *pool);
+/* Bytes of all its chunks. */
+size_t arena_bytes(const struct arena *arena);
 /* Give every chunk back; the arena is empty and usable again. */
 void arena_reset(struct arena *arena);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "obs/metrics.h"
+#include "ops/status.h"
 
 static int healthz(weir_exchange *x)
 {
@@ -16,9 +17,9 @@ static int healthz(weir_exchange *x)
 
 static int readyz(weir_exchange *x)
 {
-    const atomic_int *state = weir_route_data(x);
+    const struct admin *admin = weir_route_data(x);
 
-    switch (atomic_load(state)) {
+    switch (atomic_load(&admin->state)) {
     case ADMIN_READY: return weir_reply_text(x, 200, "ready\n");
     case ADMIN_STARTING: return weir_reply_text(x, 503, "starting\n");
     default: return weir_reply_text(x, 503, "draining\n");
@@ -37,12 +38,13 @@ static int metrics(weir_exchange *x)
     return rc;
 }
 
-weir_app *admin_app_new(atomic_int *state)
+weir_app *admin_app_new(struct admin *admin)
 {
     weir_app *app = weir_app_new(.title = "admin", .timeout_ms = 10000, .body_max_bytes = 1024);
 
     weir_get(app, "/healthz", healthz);
-    weir_get(app, "/readyz", readyz, .data = state);
+    weir_get(app, "/readyz", readyz, .data = admin);
     weir_get(app, "/metrics", metrics);
+    weir_get(app, "/status", status_handle, .data = admin);
     return app;
 }

@@ -23,6 +23,7 @@
 typedef int control_request(struct strbuf *out, const char *args);
 
 /* The requests; the table is in control_table.c. */
+control_request control_budget, control_log;
 control_request control_connections, control_recorder;
 control_request control_tasks, control_task, control_scopes, control_loops, control_pools,
     control_trace, control_queues, control_kinds, control_kind;

@@ -20,6 +20,8 @@ const struct control_entry control_table[] = {
     { "queues", control_queues },
     { "connections", control_connections },
     { "recorder", control_recorder },
+    { "budget", control_budget },
+    { "log", control_log },
     { "trace", control_trace },
     { NULL, NULL },
 };

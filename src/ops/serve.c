@@ -30,7 +30,7 @@ struct serve {
     struct addr addrs[WEIR_LISTEN_MAX], admin_addr;
     uint32_t addr_count;
     struct http_server *server, *admin;
-    atomic_int state;  /* enum admin_state */
+    struct admin operators;
     bool start_failed; /* the program's own .start */
 };
 
@@ -61,7 +61,8 @@ static int start_admin(struct serve *s)
 
     if (!s->opts->admin)
         return 0;
-    s->admin_app = admin_app_new(&s->state);
+    s->operators.started_ns = clock_monotonic_ns();
+    s->admin_app = admin_app_new(&s->operators);
     rc = app_build(s->admin_app);
     if (rc == 0)
         rc = app_start_server(s->admin_app, &s->admin_addr, 1, SERVE_ADMIN_GRACE_MS, &s->admin);
@@ -118,7 +119,7 @@ static int start(struct serve *s)
     rc = app_start_server(s->app, s->addrs, s->addr_count, s->grace_ms, &s->server);
     if (rc < 0)
         return rc;
-    atomic_store(&s->state, ADMIN_READY);
+    atomic_store(&s->operators.state, ADMIN_READY);
     say_started(s);
     return 0;
 }
@@ -131,7 +132,7 @@ static void drain(struct serve *s, int signal)
     int64_t began_ns = clock_monotonic_ns();
     const char *name = signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "end";
 
-    atomic_store(&s->state, ADMIN_DRAINING);
+    atomic_store(&s->operators.state, ADMIN_DRAINING);
     http_server_stats(s->server, &stats);
     weir_info("%s: draining %u request%s on %u connection%s, for up to %.1f s", name,
               stats.in_flight, stats.in_flight == 1 ? "" : "s", stats.connections,

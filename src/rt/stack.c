@@ -33,7 +33,6 @@
 #endif
 
 #define HUGE_BYTES (2u << 20)
-#define STACK_ACCOUNTED_BYTES 8192 /* two pages, where they have the usual size */
 #define STACK_CANARY 0x5eed1e55ca11ab1eull
 #define MADV_GUARD_INSTALL_ 102 /* linux/mman.h, since 6.13 */
 #define MAPS_DEFAULT 65530

@@ -30,6 +30,10 @@ struct stack_slab {
     unsigned *valgrind_ids; /* of its stacks, under Valgrind */
 };
 
+/* What a stack that is in use takes from the budget: two pages, where they have the usual
+ * size. */
+#define STACK_ACCOUNTED_BYTES 8192
+
 struct stacks {
     size_t stack_bytes, page_bytes;
     struct stack_slab *slabs;

@@ -393,6 +393,49 @@ class Operation(unittest.TestCase):
             self.assertEqual(g.metric('weir_gateway_pool_held{service="users"}'), 0)
             self.assertEqual(g.metric('weir_gateway_pool_idle{service="users"}'), 1)
 
+    def test_status(self):
+        entered, go = threading.Event(), threading.Event()
+
+        def answer(_):
+            entered.set()
+            self.assertTrue(go.wait(LIMIT_S))
+            return reply(1)
+
+        with OnePart(answer, more="timeout: 20s") as (g, s):
+            asking = threading.Thread(target=g.get, args=("/api/1",))
+            asking.start()
+            self.assertTrue(entered.wait(LIMIT_S))
+            code, fields, body = g.get("/status", address=g.admin)
+            go.set()
+            asking.join()
+            status = json.loads(body)
+            users = status["services"][0]
+
+            self.assertEqual((code, fields["Content-Type"]), (200, "application/json"))
+            self.assertEqual((status["state"], status["wrong_uses"], status["routes"]),
+                             ("ready", 0, 1))
+            self.assertRegex(status["version"], r"^\d+\.\d+")
+            self.assertGreater(status["uptime_s"], 0)
+            self.assertEqual((users["name"], users["host"]), ("users", s.url))
+            self.assertEqual((users["breaker"]["state"], users["breaker"]["failures"]),
+                             ("closed", 0))
+            self.assertEqual((users["pool"]["held"], users["pool"]["waiting"]), (1, 0))
+            kinds = status["budget"]["kinds"]
+            self.assertLessEqual(sum(kinds.values()), status["budget"]["limit_bytes"])
+            held = {r["route"]: r for r in status["budget"]["routes"]}["/api/{id}"]
+            self.assertEqual(held["requests"], 1)
+            self.assertGreater(held["stack_bytes"], 0)
+            self.assertGreater(held["arena_bytes"], 0)
+
+    def test_status_of_a_breaker_that_is_open(self):
+        with OnePart(lambda _: reply({}, 500),
+                     more="timeout: 2s, breaker: { failures: 1, cooldown: 60s }") as (g, _):
+            g.get("/api/1")
+            breaker = json.loads(g.get("/status", address=g.admin)[2])["services"][0]["breaker"]
+            self.assertEqual((breaker["state"], breaker["opened"]), ("open", 1))
+            self.assertGreater(breaker["retry_ms"], 0)
+            self.assertLess(breaker["for_s"], 60)
+
     def test_no_accepted_request_is_lost_at_sigterm(self):
         pause = threading.Event()
 

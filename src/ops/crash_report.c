@@ -19,7 +19,7 @@
 
 /* The program's own code, as the linker says; libraries are elsewhere. */
 extern const char __executable_start[] __attribute__((weak));
-extern const char etext[] __attribute__((weak));
+extern const char etext[] __attribute__((weak, visibility("hidden")));
 
 const char *crash_signal_name(int number)
 {

@@ -2,6 +2,7 @@
 #include "rt/sync_run.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include <weir/sync.h>
@@ -250,15 +251,15 @@ TASK_TEST(a_blocking_call_has_context_deadline_and_chain)
     return 0;
 }
 
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static sem_t gate; /* open: 1 */
 static atomic_int entered;
 
 static int pass_gate(void *arg)
 {
     (void)arg;
     atomic_fetch_add(&entered, 1);
-    pthread_mutex_lock(&gate);
-    pthread_mutex_unlock(&gate);
+    sem_wait(&gate);
+    sem_post(&gate);
     return 1;
 }
 
@@ -273,7 +274,7 @@ static int pool_bounds(void *arg)
     int result = 0, refused = 0;
 
     (void)arg;
-    pthread_mutex_lock(&gate);
+    sem_wait(&gate);
     WEIR_SCOPE(s) {
         for (int i = 0; i < 5; i++)
             tasks[i] = weir_go(s, call_gate, NULL, .hold = true, .optional = true);
@@ -288,7 +289,7 @@ static int pool_bounds(void *arg)
             CHECK_INT(weir_block(pass_gate, NULL), -EBUSY);
         }
         weir_recover();
-        pthread_mutex_unlock(&gate);
+        sem_post(&gate);
         CHECK_INT(weir_join(s), 0);
     }
     CHECK_INT(atomic_load(&entered), 4);
@@ -306,7 +307,7 @@ static int pool_cancels(void *arg)
 {
     (void)arg;
     atomic_store(&entered, 0);
-    pthread_mutex_lock(&gate);
+    sem_wait(&gate);
     WEIR_SCOPE(s) {
         weir_task running = weir_go(s, call_gate, NULL, .hold = true);
         weir_task queued;
@@ -323,7 +324,7 @@ static int pool_cancels(void *arg)
             CHECK_INT(result, -ECANCELED);
             CHECK_INT(weir_result(running, &result), -EINPROGRESS); /* awaited */
         }
-        pthread_mutex_unlock(&gate);
+        sem_post(&gate);
         CHECK_INT(weir_join(s), -ECANCELED);
         CHECK_INT(weir_result(running, &result), 0);
         CHECK_INT(result, 1); /* it completed: its result is delivered */
@@ -352,5 +353,6 @@ int main(void)
         cmocka_unit_test(a_queued_call_can_be_cancelled_a_running_one_is_awaited),
     };
 
+    sem_init(&gate, 0, 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,7 @@
 #define RT_SPENT_TASKS 7           /* of a batch, that it then takes besides its own */
 #define RT_SUBMISSIONS_MAX 1024
 #define RT_LOOPS_MAX 256
+#define HANDLE_LOOP_SHIFT 24        /* generations begin at the loop's index above it */
 #define RT_FIBERS_KEPT 64          /* idle stacks that are never trimmed away */
 #define RT_TRIM_NS 1000000000      /* between two trims of what is kept for reuse */
 #define RT_TRIM_FIBERS 512         /* stacks given back in one trim */
@@ -374,6 +375,8 @@ weir_task task_handle(const struct task *task);
 const char *task_name(const struct task *task);
 /* Must a task that has not started end instead, with *ret_code? */
 static inline bool task_is_late(struct task *task, int *ret_code);
+/* There is no such scope or task on this loop: because it is another one's? */
+void handle_check_loop(const char *what, uint32_t slot, uint32_t generation);
 /* The class of work that children of a scope belong to. */
 static inline uint8_t task_class(const struct scope *scope)
 {

@@ -96,6 +96,7 @@ typedef struct weir_threads_stats {
     /* How many began within 10 us, 40 us, 160 us ... of the call (four times as
      * long each); the last counts the rest. */
     uint64_t queued[WEIR_THREADS_BUCKETS];
+    uint32_t waiting_high; /* the most that have waited at once */
 } weir_threads_stats;
 
 /* Read a pool's figures, all of one moment.

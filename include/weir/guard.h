@@ -58,6 +58,7 @@ typedef struct weir_lease {
     void *next_, *prev_;  /* private from here on */
     void *shelf_;
     int64_t since_ns_;
+    weir_task task_;
 } weir_lease;
 
 typedef struct weir_pool_opts {

@@ -22,7 +22,8 @@
 #include <weir/sync.h>
 
 #include "base/alloc.h"
-#include "rt/rt.h"
+#include "guard/pool_look.h"
+#include "rt/loop.h"
 
 #define POOL_LOOPS_MAX 256
 #define POOL_NAME_BYTES 64
@@ -41,6 +42,7 @@ struct shelf {
     atomic_uint idle_count, held_count;
     _Atomic int64_t oldest_ns; /* of the leases; 0: none */
     _Atomic uint64_t acquired, reused, failed, closed;
+    uint64_t waits, waited_ns; /* its loop's own */
     struct timer sweep;
     struct message ask;    /* close an idle one; or all, when the pool is closed */
     atomic_bool asked;
@@ -307,6 +309,7 @@ static void lease_begin(struct shelf *shelf, weir_lease *lease)
 {
     lease->shelf_ = shelf;
     lease->since_ns_ = loop_now_ns(shelf->loop);
+    lease->task_ = task_handle(fiber_current()->task);
     list_push(&shelf->held, lease_link(lease));
     atomic_fetch_add_explicit(&shelf->held_count, 1, memory_order_relaxed);
     shelf_note_oldest(shelf);
@@ -369,8 +372,20 @@ static int acquire_failed(weir_pool *pool, int rc)
                      stats.held, stats.max, (long long)stats.oldest_ms);
 }
 
+/* A task that had to wait comes back in a later turn of its loop. */
+static void count_wait(struct shelf *shelf, int64_t began_ns)
+{
+    int64_t waited_ns = loop_now_ns(shelf->loop) - began_ns;
+
+    if (waited_ns <= 0)
+        return;
+    shelf->waits++;
+    shelf->waited_ns += (uint64_t)waited_ns;
+}
+
 int weir_pool_acquire(weir_pool *pool, weir_lease *ret_lease)
 {
+    int64_t began_ns = fiber_current() ? loop_current->now_ns : 0;
     int rc = weir_acquire(pool->permits);
     struct shelf *shelf;
     weir_pool_item *item;
@@ -378,6 +393,8 @@ int weir_pool_acquire(weir_pool *pool, weir_lease *ret_lease)
     if (rc < 0)
         return acquire_failed(pool, rc);
     shelf = shelf_of(pool);
+    if (shelf)
+        count_wait(shelf, began_ns);
     item = shelf ? shelf_take(shelf) : NULL;
     if (!shelf)
         rc = -ENOMEM;
@@ -450,4 +467,45 @@ void weir_pool_read(weir_pool *pool, weir_pool_stats *ret_stats)
     }
     stats.oldest_ms = oldest_ns ? (weir_now().ns - oldest_ns) / 1000000 : 0;
     *ret_stats = stats;
+}
+
+/* ---- for whoever looks ------------------------------------------------------------------ */
+
+static void look_at(const struct shelf *shelf, struct pool_look *look)
+{
+    const weir_pool *pool = shelf->pool;
+
+    look->pool = pool;
+    memcpy(look->name, pool->name, sizeof(look->name));
+    look->max = pool->opts.max;
+    look->max_waiting = pool->opts.max_waiting;
+    look->waiting = semaphore_waiting(pool->permits);
+    look->held = atomic_load(&shelf->held_count);
+    look->idle = atomic_load(&shelf->idle_count);
+    look->acquired = atomic_load(&shelf->acquired);
+    look->reused = atomic_load(&shelf->reused);
+    look->failed = atomic_load(&shelf->failed);
+    look->closed = atomic_load(&shelf->closed);
+    look->waits = shelf->waits;
+    look->waited_ns = shelf->waited_ns;
+    list_each(n, &shelf->held) {
+        const weir_lease *lease = lease_of(n);
+
+        if (look->holder_count == POOL_LOOK_HOLDERS)
+            break;
+        look->holders[look->holder_count].task = lease->task_;
+        look->holders[look->holder_count++].age_ns = loop_now_ns(shelf->loop) - lease->since_ns_;
+    }
+}
+
+void pools_look(struct loop *loop, struct pools_look *look)
+{
+    struct shelf_list *list = loop_local(loop, LOOP_LOCAL_GUARD);
+
+    memset(look, 0, sizeof(*look));
+    if (!list)
+        return;
+    list_each(n, &list->shelves)
+        if (look->count < POOL_LOOK_POOLS)
+            look_at(container_of(n, struct shelf, link), &look->pools[look->count++]);
 }

@@ -56,6 +56,11 @@ static double read_waiting(void *arg)
     return stats_of(arg).waiting;
 }
 
+static double read_high(void *arg)
+{
+    return stats_of(arg).waiting_high;
+}
+
 static double read_refused(void *arg)
 {
     return (double)stats_of(arg).refused;
@@ -80,6 +85,9 @@ static void add(void)
                                          .labels = { "pool" });
     weir_gauge *waiting = weir_gauge_new(
         "weir_threads_waiting", "Blocking calls that wait for a thread.", .labels = { "pool" });
+    weir_gauge *high = weir_gauge_new("weir_threads_waiting_high",
+                                      "The most blocking calls that have waited at once.",
+                                      .labels = { "pool" });
     weir_counter *refused = weir_counter_new("weir_threads_refused_total",
                                              "Blocking calls refused, as the pool was full.",
                                              .labels = { "pool" });
@@ -95,6 +103,7 @@ static void add(void)
         metrics_read_gauge(weir_gauge_with(count, pool), read_threads, (void *)kind);
         metrics_read_gauge(weir_gauge_with(running, pool), read_running, (void *)kind);
         metrics_read_gauge(weir_gauge_with(waiting, pool), read_waiting, (void *)kind);
+        metrics_read_gauge(weir_gauge_with(high, pool), read_high, (void *)kind);
         metrics_read_counter(weir_counter_with(refused, pool), read_refused, (void *)kind);
         metrics_read_counter(weir_counter_with(abandoned, pool), read_abandoned, (void *)kind);
         metrics_read_counter(weir_counter_with(busy, pool), read_busy, (void *)kind);

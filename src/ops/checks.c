@@ -14,7 +14,9 @@
 #include "ops/deadlock.h"
 #include "ops/leaks.h"
 #include "ops/parts.h"
+#include "ops/pools.h"
 #include "ops/queues.h"
+#include "ops/submissions.h"
 
 static struct {
     pthread_t thread;
@@ -30,6 +32,8 @@ static void (*const all[])(void) = {
     leaks_check,
     queues_check,
     connections_check,
+    pools_check,
+    submissions_check,
     NULL,
 };
 

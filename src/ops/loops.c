@@ -1,10 +1,8 @@
-/* The loops and the pools of threads, for the control socket.
+/* The loops, for the control socket.
  *
  * What a loop's pulse says is read from outside; the rest it answers itself, and how long
  * that took to come to it is its lag, kept as a histogram from one look to the next. */
 #include <errno.h>
-
-#include <weir/block.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -145,39 +143,6 @@ int control_loops(struct strbuf *out, const char *args)
         if (i > 0)
             strbuf_add_char(out, ',');
         add_loop(out, i);
-    }
-    strbuf_add_c(out, "]}");
-    return 0;
-}
-
-static void add_pool(struct strbuf *out, const char *name, const weir_threads_stats *stats)
-{
-    strbuf_addf(out, "{\"name\":\"%s\",\"threads\":%u,\"running\":%u,\"waiting\":%u", name,
-                stats->threads, stats->running, stats->waiting);
-    strbuf_addf(out, ",\"calls\":%llu,\"refused\":%llu,\"withdrawn\":%llu,\"abandoned\":%llu",
-                (unsigned long long)stats->calls, (unsigned long long)stats->refused,
-                (unsigned long long)stats->withdrawn, (unsigned long long)stats->abandoned);
-    strbuf_addf(out, ",\"queued_longest_ms\":%.3f}", (double)stats->queued_longest_ns / 1e6);
-}
-
-int control_pools(struct strbuf *out, const char *args)
-{
-    static const char *const names[] = { "calls", "files", "cpu" };
-    static const weir_threads_kind kinds[] = { WEIR_THREADS_CALLS, WEIR_THREADS_FILES,
-                                               WEIR_THREADS_CPU };
-    weir_threads_stats stats;
-    int rc;
-
-    (void)args;
-    strbuf_add_c(out, "{\"threads\":[");
-    if (runtime_enter(0, 0, &rc)) { /* while the runtime stands, they do */
-        for (int i = 0; i < 3; i++) {
-            if (i > 0)
-                strbuf_add_char(out, ',');
-            weir_threads_read_stats(weir_threads_common(kinds[i]), &stats);
-            add_pool(out, names[i], &stats);
-        }
-        runtime_leave();
     }
     strbuf_add_c(out, "]}");
     return 0;

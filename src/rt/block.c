@@ -211,6 +211,8 @@ static int block_on(weir_threads *pool, weir_fn *fn, void *arg, const weir_block
         .loop = loop_current,
         .fn = fn,
         .arg = arg,
+        .name = opts->name ? opts->name : "blocking call",
+        .site = self->task->site,
         .abandon = opts->abandon,
         .context = self->scope->context,
         .deadline_ns = self->scope->deadline_ns,
@@ -259,6 +261,8 @@ int block_call_shielded(weir_threads *pool, weir_fn *fn, void *arg, const char *
         .loop = loop_current,
         .fn = fn,
         .arg = arg,
+        .name = name,
+        .site = self->task->site,
         .context = self->scope->context,
         .deadline_ns = WEIR_NEVER_NS,
     };

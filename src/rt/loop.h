@@ -429,6 +429,8 @@ static inline bool task_is_late(struct task *task, int *ret_code)
 int semaphore_start(weir_semaphore *semaphore, struct task *task);
 /* Take a queued task out; it is ready afterwards, to end. */
 void semaphore_leave(struct task *task);
+/* How many tasks wait for a unit, on all loops. Any thread. */
+uint32_t semaphore_waiting(const weir_semaphore *semaphore);
 
 /* embed.c */
 /* Is this the thread that turns the first loop from outside? It must not wait for it. */
@@ -447,6 +449,7 @@ struct block_job {
     void (*abandon)(void *arg); /* NULL: its caller stays */
     const weir_context *context;
     int64_t deadline_ns, queued_ns;
+    const char *name, *site; /* for whoever looks: the call's; its task's */
     struct chain *chain; /* its error chain, handed to the caller */
     int rc;
     bool started;

@@ -55,6 +55,11 @@ int weir_semaphore_new_opt(weir_semaphore **ret_semaphore, const weir_semaphore_
     return 0;
 }
 
+uint32_t semaphore_waiting(const weir_semaphore *semaphore)
+{
+    return atomic_load_explicit(&semaphore->waiting, memory_order_relaxed);
+}
+
 static void semaphore_unref(weir_semaphore *semaphore)
 {
     /* Where no loop runs, no message that is under way arrives. */

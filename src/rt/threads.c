@@ -123,6 +123,28 @@ void weir_threads_read_stats(weir_threads *pool, weir_threads_stats *ret_stats)
     pthread_mutex_unlock(&pool->lock);
 }
 
+void threads_look(weir_threads *pool, struct threads_look *look)
+{
+    int64_t now_ns = clock_monotonic_ns();
+
+    memset(look, 0, sizeof(*look));
+    memcpy(look->name, pool->name, sizeof(look->name));
+    look->threads_max = pool->threads_max;
+    look->queue_max = pool->queue_max;
+    pthread_mutex_lock(&pool->lock);
+    look->stats = pool->stats;
+    list_each(n, &pool->running) {
+        const struct block_job *job = container_of(n, struct block_job, link);
+
+        look->jobs[look->count].name = job->name;
+        look->jobs[look->count].site = job->site;
+        look->jobs[look->count].age_ns = now_ns - job->queued_ns;
+        if (++look->count == THREADS_LOOK_JOBS)
+            break;
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* ---- a thread ------------------------------------------------------------ */
 
 /* Run a job to its end, which its caller is not told yet; takes the lock. */
@@ -135,6 +157,7 @@ static void run_job(weir_threads *pool, struct block_job *job)
     pthread_mutex_lock(&pool->lock);
     job->ended = true;
     pool->stats.running--;
+    list_remove(&job->link);
     count_locked(pool, job->queued_ns, begun_ns, clock_monotonic_ns());
 }
 
@@ -152,6 +175,7 @@ static struct block_job *take_job(weir_threads *pool, struct pool_thread *self)
         return NULL;
     }
     job = container_of(n, struct block_job, link);
+    list_push(&pool->running, &job->link);
     pool->stats.waiting--;
     pool->stats.running++;
     job->started = true;
@@ -292,6 +316,7 @@ int threads_submit(weir_threads *pool, struct block_job *job)
         pool->idle = thread->next;
         thread->job = job;
         job->started = true;
+        list_push(&pool->running, &job->link);
         pool->stats.running++;
         asleep = thread_call(thread);
         pthread_mutex_unlock(&pool->lock);
@@ -306,7 +331,8 @@ int threads_submit(weir_threads *pool, struct block_job *job)
         rc = weir_fail(-EBUSY, "the system starts no thread for the pool \"%s\"", pool->name);
     if (rc == 0) {
         list_push(&pool->jobs, &job->link);
-        pool->stats.waiting++;
+        if (++pool->stats.waiting > pool->stats.waiting_high)
+            pool->stats.waiting_high = pool->stats.waiting;
     }
     pthread_mutex_unlock(&pool->lock);
     return rc;
@@ -351,6 +377,7 @@ void threads_init(weir_threads *pool, const char *name, uint32_t threads_max, ui
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->gone, NULL);
     list_init(&pool->jobs);
+    list_init(&pool->running);
 }
 
 /* With the lock held: let all threads end. */

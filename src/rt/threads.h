@@ -17,6 +17,7 @@ struct weir_threads {
     char name[THREADS_NAME_BYTES];
     struct pool_thread *idle;      /* the last that became idle is the first */
     struct node jobs;              /* that wait for a thread */
+    struct node running;           /* that have one */
     uint32_t threads_max, queue_max;
     int64_t idle_ns;               /* WEIR_NEVER_NS: threads stay */
     bool closing;
@@ -47,5 +48,21 @@ int threads_submit(weir_threads *threads, struct block_job *job);
 enum job_end threads_give_up(weir_threads *threads, struct block_job *job);
 /* A job has ended: count it. begun_ns is when it began. */
 void threads_count(weir_threads *threads, int64_t queued_ns, int64_t begun_ns, int64_t ended_ns);
+
+#define THREADS_LOOK_JOBS 8
+
+/* What a pool does, and who holds its threads. */
+struct threads_look {
+    char name[THREADS_NAME_BYTES];
+    uint32_t threads_max, queue_max;
+    weir_threads_stats stats;
+    uint32_t count;
+    struct {
+        const char *name, *site; /* of the call; of the task that made it */
+        int64_t age_ns;          /* since it was made */
+    } jobs[THREADS_LOOK_JOBS];   /* the oldest */
+};
+/* Any thread, while the pool lives. */
+void threads_look(weir_threads *threads, struct threads_look *ret_look);
 
 #endif

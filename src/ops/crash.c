@@ -241,6 +241,7 @@ int crash_open(const weir_inspect_opts *opts)
         return weir_fail(rc, "making ready for a crash");
     }
     crash.pid = getpid();
+    crash_note_code(crash.report);
     alt_stack_begin(crash.stack);
     ticks_to_ns(0); /* so that its first call is not the handler's */
     take_signals();

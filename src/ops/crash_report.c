@@ -2,6 +2,7 @@
  * trusted: they are read by safe_read(). */
 #include "ops/crash.h"
 
+#include <link.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -16,10 +17,6 @@
 #define FOLD_LINES 40    /* of a stack that is long */
 #define SKIP_PAGES 64    /* looked through for the end of a guard */
 #define PAGE_BYTES 4096
-
-/* The program's own code, as the linker says; libraries are elsewhere. */
-extern const char __executable_start[] __attribute__((weak));
-extern const char etext[] __attribute__((weak, visibility("hidden")));
 
 const char *crash_signal_name(int number)
 {
@@ -217,10 +214,32 @@ static void write_folded(struct plain *p, char *stack)
         plain_text(p, "    ...\n");
 }
 
+/* Where the program's own file is mapped to be run: the first that is told. */
+static int note_code(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct crash_report *report = arg;
+
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+
+        if (part->p_type == PT_LOAD && part->p_flags & PF_X) {
+            report->code_low = info->dlpi_addr + part->p_vaddr;
+            report->code_high = report->code_low + part->p_memsz;
+        }
+    }
+    return 1;
+}
+
+void crash_note_code(struct crash_report *report)
+{
+    dl_iterate_phdr(note_code, report);
+}
+
 /* Addresses that may be returns into the program. */
 static void write_words(struct crash_report *report)
 {
-    uint64_t low = (uint64_t)(uintptr_t)__executable_start, high = (uint64_t)(uintptr_t)etext;
+    uint64_t low = report->code_low, high = report->code_high;
     struct plain *p = &report->text;
     uint32_t count = 0;
 

@@ -37,6 +37,25 @@ weir_exchange *exchange_new(struct server_loop *home, struct h1_conn *conn)
     return x;
 }
 
+void exchange_look(const weir_exchange *x)
+{
+    struct server_loop *home = x->home;
+    struct server_loop *gone;
+
+    memset(&gone, ARENA_SPOILT, sizeof(gone));
+    if (home == gone) {
+        rt_wrong_use("an exchange is used that has ended, and its memory with it: what outlives the "
+                     "handler takes copies; weir_after_reply() keeps the exchange until its job "
+                     "is done");
+        return;
+    }
+    /* A blocking call on another thread may look at what its waiting handler lends it. */
+    if (loop_self() && loop_self() != home->loop)
+        rt_wrong_use("an exchange is used on loop %u, but belongs to loop %u: give what runs there "
+                     "a copy of what it needs",
+                     loop_index(loop_self()), loop_index(home->loop));
+}
+
 /* ---- its ids -------------------------------------------------------------------- */
 
 /* Eight digits of 32 bits, all at once; in which order does not matter for what is
@@ -186,8 +205,10 @@ void exchange_release(weir_exchange *x)
 
 void weir_defer(weir_exchange *x, void (*fn)(void *ptr), void *ptr)
 {
-    struct exchange_hook *hook = arena_zalloc(&x->arena, sizeof(*hook));
+    struct exchange_hook *hook;
 
+    exchange_check_home(x);
+    hook = arena_zalloc(&x->arena, sizeof(*hook));
     if (!hook) {
         weir_warn("no memory to put off a clean-up to the end of the exchange: it is run now");
         fn(ptr);
@@ -203,6 +224,7 @@ int weir_after_reply(weir_exchange *x, weir_fn *fn, void *arg)
 {
     struct exchange_hook *hook, **end = &x->jobs;
 
+    exchange_check_home(x);
     if (x->job_count == EXCHANGE_JOBS_MAX)
         return weir_fail(WEIR_EFULL, "%d jobs wait for the end of this exchange already",
                          EXCHANGE_JOBS_MAX);
@@ -222,28 +244,34 @@ int weir_after_reply(weir_exchange *x, weir_fn *fn, void *arg)
 
 weir_str weir_method(const weir_exchange *x)
 {
+    exchange_check_home(x);
     return x->head->method_text;
 }
 
 weir_str weir_path(const weir_exchange *x)
 {
+    exchange_check_home(x);
     return x->head->path;
 }
 
 weir_str weir_query(const weir_exchange *x)
 {
+    exchange_check_home(x);
     return x->head->query;
 }
 
 weir_str weir_authority(const weir_exchange *x)
 {
+    exchange_check_home(x);
     return x->head->authority;
 }
 
 weir_str weir_header(const weir_exchange *x, const char *name)
 {
-    const struct http_field *f = http_field_named(x->head, weir_str_c(name), NULL);
+    const struct http_field *f;
 
+    exchange_check_home(x);
+    f = http_field_named(x->head, weir_str_c(name), NULL);
     return f ? http_field_value(f) : weir_str_from(NULL, 0);
 }
 
@@ -251,6 +279,7 @@ weir_str weir_param(const weir_exchange *x, const char *name)
 {
     weir_str wanted = weir_str_c(name);
 
+    exchange_check_home(x);
     for (uint32_t i = 0; i < x->param_count; i++)
         if (weir_str_eq(x->params[i].name, wanted))
             return x->params[i].value;
@@ -279,6 +308,7 @@ weir_str weir_client_address(weir_exchange *x)
 {
     struct addr addr;
 
+    exchange_check_home(x);
     if (x->peer[0] == '\0' && x->conn &&
         loop_io(x->home->loop)
                 ->address(x->home->loop, &x->conn->file, true, &addr.storage, &addr.len) == 0)
@@ -288,6 +318,7 @@ weir_str weir_client_address(weir_exchange *x)
 
 bool weir_client_gone(const weir_exchange *x)
 {
+    exchange_check_home(x);
     return !x->conn || x->gone || (x->conn->flags & H1_SAW_END);
 }
 

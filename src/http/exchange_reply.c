@@ -483,6 +483,7 @@ int weir_flush(weir_exchange *x)
 {
     int rc = rt_check();
 
+    exchange_check_home(x);
     if (rc < 0)
         return rc;
     if (x->writer)
@@ -496,10 +497,12 @@ int weir_end(weir_exchange *x)
 {
     int rc = rt_check();
 
+    exchange_check_home(x);
     return rc < 0 ? rc : exchange_end(x);
 }
 
 bool weir_replied(const weir_exchange *x)
 {
+    exchange_check_home(x);
     return x->reply != REPLY_NONE;
 }

@@ -347,7 +347,7 @@ static int loop_init_memory(struct loop *loop)
     slab_init(&loop->scopes, sizeof(struct scope), BUDGET_CONNECTION);
     slab_init(&loop->extras, sizeof(struct task_extra), BUDGET_CONNECTION);
     /* A handle is stale on any other loop. */
-    loop->tasks.generation = loop->scopes.generation = loop->index << 24;
+    loop->tasks.generation = loop->scopes.generation = loop->index << HANDLE_LOOP_SHIFT;
     buf_pool_init(&loop->bufs, UINT32_MAX);
     arena_pool_init(&loop->arenas, UINT32_MAX);
     loop->submissions = base_calloc(RT_SUBMISSIONS_MAX, sizeof(*loop->submissions));

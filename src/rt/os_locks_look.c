@@ -30,11 +30,12 @@ void os_locks_look(const struct fiber *self, const char *what)
         return;
     name_lock(lock->lock, name, sizeof(name));
     place_name(lock->taken_at, true, taken, sizeof(taken));
-    rt_wrong_use("task \"%s\" (%s) waits (%s) while it holds the thread's %s %s, taken at %s: other "
-                 "tasks run on this thread meanwhile, and the first that takes it stops the "
-                 "loop for good; unlock it before what may wait, or use weir_lock()",
-                 task_name(self->task), self->task->site, what ? what : "for others", lock->kind,
-                 name, taken);
+    rt_wrong_use(
+        "task \"%s\" (%s) waits (%s) while it holds the thread's %s %s, taken at %s: other "
+        "tasks run on this thread meanwhile, and the first that takes it stops the "
+        "loop for good; unlock it before what may wait, or use weir_lock()",
+        task_name(self->task), self->task->site, what ? what : "for others", lock->kind, name,
+        taken);
 }
 
 void os_locks_look_at_end(const struct fiber *self)

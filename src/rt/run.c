@@ -137,6 +137,29 @@ uint32_t rt_wrong_uses(void)
     return atomic_load(&runtime.wrong_uses);
 }
 
+void handle_check_loop(const char *what, uint32_t slot, uint32_t generation)
+{
+    if (slot == 0)
+        return;
+    if (!loop_current) {
+        rt_wrong_use("a %s's handle is used on a thread that runs no loop: only tasks of its loop "
+                     "can use it; a task that weir_remote_call() starts there may do this",
+                     what);
+        return;
+    }
+#ifdef WEIR_DEBUG
+    /* Not in a release build: after 2^23 uses of one slot a stale handle looks the same. */
+    if (generation >> HANDLE_LOOP_SHIFT != loop_current->index &&
+        generation >> HANDLE_LOOP_SHIFT < runtime.count)
+        rt_wrong_use("a %s of loop %u is used on loop %u: its handle means nothing there; give a "
+                     "task that runs on another loop (.spread, weir_go_on()) copies of what it "
+                     "needs, and let its result, or a channel with .shared, bring back the rest",
+                     what, generation >> HANDLE_LOOP_SHIFT, loop_current->index);
+#else
+    (void)generation;
+#endif
+}
+
 void rt_report_unjoined(const struct task *task, int rc, const struct chain *chain)
 {
     const struct unseen unseen = { .code = rc,

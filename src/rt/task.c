@@ -31,9 +31,13 @@ struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *s
 
 struct task *task_find(weir_task handle)
 {
-    struct loop *loop = loop_current;
+    const struct loop *loop = loop_current;
+    struct task *task =
+        likely(loop) ? slab_find(&loop->tasks, handle.slot, handle.generation) : NULL;
 
-    return loop ? slab_find(&loop->tasks, handle.slot, handle.generation) : NULL;
+    if (!task)
+        handle_check_loop("task", handle.slot, handle.generation);
+    return task;
 }
 
 weir_task task_handle(const struct task *task)

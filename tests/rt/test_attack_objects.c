@@ -471,7 +471,7 @@ static void locks_are_for_tasks(void **state)
     (void)state;
     expect_wrong_use(block_on_try_lock, "a mutex is tried outside a task");
     expect_wrong_use(block_on_try_read, "a read-write lock is tried outside a task");
-    expect_wrong_use(block_on_unlock, "a task unlocks a mutex that it does not hold");
+    expect_wrong_use(block_on_unlock, "a thread unlocks a mutex that it does not hold");
 }
 
 int main(void)

@@ -156,6 +156,8 @@ static void add_ms(struct strbuf *out, const char *name, int64_t ns)
 /* Without the closing brace. */
 static void add_task(struct strbuf *out, const struct inspect_task *task)
 {
+    char suspect[160];
+
     strbuf_addf(out, "{\"task\":\"%u.%u.%u\"", task->loop, task->handle.slot,
                 task->handle.generation);
     tasks_add_member(out, "name", task->name);
@@ -176,7 +178,7 @@ static void add_task(struct strbuf *out, const struct inspect_task *task)
     if (task->locks_held)
         strbuf_addf(out, ",\"locks_held\":%u", task->locks_held);
     if (task->suspect)
-        tasks_add_member(out, "suspect", task->suspect);
+        tasks_add_member(out, "suspect", inspect_suspect(task, suspect, sizeof(suspect)));
     if (*task->correlation_id)
         tasks_add_member(out, "correlation_id", task->correlation_id);
     if (*task->trace_id)

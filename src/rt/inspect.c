@@ -6,7 +6,11 @@
 
 #include "rt/alone.h"
 #include "rt/chan.h"
+#include "rt/lives.h"
 #include "rt/loop.h"
+
+#define SUSPECT_NS (INT64_C(10) * 1000000000) /* none is suspect for its age before */
+#define SUSPECT_TIMES 20
 
 const struct task *inspect_next(const struct loop *loop, uint32_t *cursor)
 {
@@ -70,6 +74,19 @@ static const char *suspicion(const struct task *task)
     return chan && chan->alone ? "nobody is left to wake it" : NULL;
 }
 
+/* Its age, when it is far beyond what its kind's have been. */
+static void judge_age(const struct loop *loop, const struct fiber *fiber,
+                      struct inspect_task *task)
+{
+    int64_t usual_ns = lives_usual_ns(loop, fiber->task->site);
+
+    if (task->suspect || usual_ns < 0 || task->age_ns <= SUSPECT_NS ||
+        task->age_ns / SUSPECT_TIMES <= usual_ns)
+        return;
+    task->suspect = "much older than its kind's usual life";
+    task->usual_ns = usual_ns > 0 ? usual_ns : 1;
+}
+
 /* What only a task with a stack has. */
 static void write_fiber(const struct loop *loop, const struct fiber *fiber,
                         struct inspect_task *task)
@@ -88,6 +105,7 @@ static void write_fiber(const struct loop *loop, const struct fiber *fiber,
         task->waited_ns = loop->now_ns - wait->since_ns;
         task->suspect = suspicion(fiber->task);
     }
+    judge_age(loop, fiber, task);
 }
 
 void inspect_task(const struct loop *loop, const struct task *task, struct inspect_task *ret_task)
@@ -116,6 +134,19 @@ void inspect_task(const struct loop *loop, const struct task *task, struct inspe
     }
     if (task->state == TASK_RUNNING || task->state == TASK_READY || task->state == TASK_PARKED)
         write_fiber(loop, task->fiber, ret_task);
+}
+
+const char *inspect_suspect(const struct inspect_task *task, char *text, size_t size)
+{
+    if (task->usual_ns > 0 && task->usual_ns < 1000000)
+        snprintf(text, size, "%.1f s old: its kind's usual life is less than a millisecond",
+                 (double)task->age_ns / 1e9);
+    else if (task->usual_ns > 0)
+        snprintf(text, size, "%lld times older than its kind's usual life of %.3f s",
+                 (long long)(task->age_ns / task->usual_ns), (double)task->usual_ns / 1e9);
+    else
+        snprintf(text, size, "%s", task->suspect ? task->suspect : "");
+    return text;
 }
 
 const char *inspect_state_name(enum inspect_state state)

@@ -8,6 +8,7 @@
 #define RT_INSPECT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <weir/scope.h>
@@ -52,6 +53,7 @@ struct inspect_task {
     const char *stack_low, *stack_high;
     uint32_t locks_held;
     const char *suspect;             /* why it may never end; NULL: nothing says so */
+    int64_t usual_ns;                /* a suspect for its age: what its kind's live; else 0 */
 };
 
 /* The next task of the loop from *cursor (0 at first) on, or NULL at the end. */
@@ -61,6 +63,8 @@ uint32_t inspect_count(const struct loop *loop);
 void inspect_task(const struct loop *loop, const struct task *task, struct inspect_task *ret_task);
 /* A scope and those around it, outermost first: "a > b". */
 void inspect_path(const struct scope *scope, char *path, size_t size);
+/* Why it is a suspect, in full: "" when it is none. Returns text. */
+const char *inspect_suspect(const struct inspect_task *task, char *text, size_t size);
 const char *inspect_state_name(enum inspect_state state);
 
 #endif

@@ -209,6 +209,15 @@ struct submission {
     void *arg;
 };
 
+#define LOOP_LIVES 256
+
+/* What is known of how long tasks of a kind live; see lives.h. */
+struct life {
+    const char *site; /* NULL: nothing */
+    int64_t mean_ns;
+    uint32_t count;
+};
+
 #define PULSE_LENGTHS 48
 
 /* How a loop turns: written by its thread, read by anybody. A turn is what stands
@@ -282,6 +291,8 @@ struct loop {
      * simulated), and where that thread's stack ends. */
     atomic_int thread_id;
     const char *_Atomic stack_high;
+
+    struct life lives[LOOP_LIVES];
 };
 
 enum { LOOP_STOP = 1, LOOP_CANCEL = 2 };

@@ -4,6 +4,7 @@
  * .hold asked for it, in held; otherwise it is freed at once, and its handle is
  * stale. */
 #include "rt/parked.h"
+#include "rt/lives.h"
 #include "rt/os_locks.h"
 #include "rt/probe.h"
 #include "rt/spread.h"
@@ -153,6 +154,7 @@ void task_ran(struct fiber *fiber, int rc)
             return;
         rc = task_drop_late(fiber, rc);
     }
+    lives_end(loop_current, task);
     chain = fiber->chain;
     fiber->chain = NULL;
     /* What is called at its end stands in a scope that is there. */

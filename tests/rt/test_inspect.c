@@ -5,6 +5,7 @@
 #include "rt/loop.h"
 
 #include <weir/chan.h>
+#include <weir/sim.h>
 
 typedef WEIR_CHAN(int) int_chan;
 
@@ -141,6 +142,58 @@ static void the_recorder_keeps_the_last_events_in_order(void **state)
     recorder_free(recorder);
 }
 
+static int lives_for(void *arg)
+{
+    return weir_sleep_ms((uint64_t)(uintptr_t)arg);
+}
+
+static weir_task start(weir_scope s, uintptr_t ms)
+{
+    return weir_go(s, lives_for, (void *)ms);
+}
+
+static int old_and_young(void *arg)
+{
+    struct inspect_task seen;
+    char text[160];
+
+    (void)arg;
+    WEIR_SCOPE(s) {
+        for (int i = 0; i < 10; i++)
+            start(s, 1000);
+        CHECK_INT(weir_join(s), 0);
+        start(s, 60000);
+        CHECK_INT(weir_sleep_ms(19000), 0);
+        CHECK(find("lives_for", &seen));
+        CHECK(seen.suspect == NULL); /* 19 times */
+        CHECK_INT(weir_sleep_ms(6000), 0);
+        CHECK(find("lives_for", &seen));
+        CHECK(seen.suspect != NULL);
+        CHECK_TEXT(inspect_suspect(&seen, text, sizeof(text)),
+                   "25 times older than its kind's usual life of 1.000 s");
+        CHECK_INT(weir_join(s), 0);
+    }
+    WEIR_SCOPE(s) { /* of another kind, of which none has ended */
+        weir_go(s, lives_for, (void *)(uintptr_t)60000);
+        CHECK_INT(weir_sleep_ms(50000), 0);
+        CHECK(find("lives_for", &seen));
+        CHECK(seen.suspect == NULL);
+        CHECK_TEXT(inspect_suspect(&seen, text, sizeof(text)), "");
+        CHECK_INT(weir_join(s), 0);
+    }
+    return 0;
+}
+
+static void a_task_much_older_than_its_kind_is_suspect(void **state)
+{
+    weir_sim *sim = weir_sim_new(.seed = 1);
+
+    (void)state;
+    assert_non_null(sim);
+    assert_int_equal(weir_sim_run(sim, old_and_young, NULL), 0);
+    weir_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +201,7 @@ int main(void)
         cmocka_unit_test(a_walk_sees_each_task_once_while_others_start_and_end),
         cmocka_unit_test(a_path_that_is_too_long_keeps_its_innermost_scopes),
         cmocka_unit_test(the_recorder_keeps_the_last_events_in_order),
+        cmocka_unit_test(a_task_much_older_than_its_kind_is_suspect),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
  * The parts do not know each other: each is opened in the order of the table and closed in
  * the opposite one, and one that can't be opened closes those before it. */
 #include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <weir/error.h>
@@ -10,7 +12,9 @@
 #include "obs/log.h"
 #include "ops/ask.h"
 #include "ops/parts.h"
+#include "ops/stack.h"
 #include "rt/loop.h"
+#include "rt/place.h"
 
 static const struct part {
     int (*open)(const weir_inspect_opts *opts);
@@ -28,8 +32,23 @@ static const struct part {
 static bool is_open;
 static pid_t opened_by;
 
+/* For what a debug build stops at, so it may be slow. */
+static bool name_place(const void *at, bool is_return, char *text, size_t size)
+{
+    struct stack_frame frame;
+
+    if (stack_name((uint64_t)(uintptr_t)at, is_return, &frame, 1) == 0 || !frame.function[0])
+        return false;
+    if (frame.file[0])
+        snprintf(text, size, "%s:%d %s", frame.file, frame.line, frame.function);
+    else
+        snprintf(text, size, "%s", frame.function);
+    return true;
+}
+
 static void close_parts(size_t count)
 {
+    place_named_by(NULL);
     while (count > 0)
         parts[--count].close();
     ask_done();
@@ -57,6 +76,7 @@ int weir_inspect_open_opt(const weir_inspect_opts *opts)
     if (own.recorder_events == 0)
         own.recorder_events = RECORD_EVENTS;
     log_failures();
+    place_named_by(name_place);
     if (!own.no_recorder)
         record_loops(own.recorder_events);
     for (size_t i = 0; i < PARTS && rc == 0; i++) {

@@ -71,6 +71,14 @@ if [ -e "$libdir/libweir.so" ]; then
     "$folder/load" "$libdir/libweir.so.0.1"
 fi
 
+# The locks of the operating system are noted, in a program with either library.
+for library in weir-static $([ -e "$libdir/libweir.so" ] && echo weir); do
+    # shellcheck disable=SC2046
+    cc -std=gnu17 "$folder/hello.c" -o "$folder/locks" $(pkg-config --cflags --libs "$library" weir-os-locks) \
+       -Wl,-rpath,"$libdir"
+    runs "$folder/locks"
+done
+
 mkdir "$folder/package"
 cat >"$folder/package/CMakeLists.txt" <<'CMAKE'
 cmake_minimum_required(VERSION 3.25)
@@ -80,10 +88,13 @@ add_executable(hello ../hello.c)
 target_link_libraries(hello PRIVATE weir::weir)
 add_executable(hello_static ../hello.c)
 target_link_libraries(hello_static PRIVATE weir::static)
+add_executable(hello_locks ../hello.c)
+target_link_libraries(hello_locks PRIVATE weir::static weir::os_locks)
 CMAKE
 cmake -S "$folder/package" -B "$folder/package/build" -DCMAKE_PREFIX_PATH="$folder/prefix" >/dev/null
 cmake --build "$folder/package/build" >/dev/null
 runs "$folder/package/build/hello"
 runs "$folder/package/build/hello_static"
+runs "$folder/package/build/hello_locks"
 
 "$folder/prefix/bin/weir" version >/dev/null

@@ -22,8 +22,9 @@
 
 struct group {
     const char *name, *site, *path, *state, *waits_for, *task, *stack;
+    const char *suspect; /* the last one's that is one; "": none is */
     double oldest_ms;
-    size_t count;
+    size_t count, suspects;
 };
 
 static int fail(void)
@@ -110,6 +111,9 @@ static size_t fold(struct group *groups, size_t count)
             struct group *group = &groups[kept - 1];
 
             group->count++;
+            group->suspects += groups[i].suspects;
+            if (groups[i].suspects)
+                group->suspect = groups[i].suspect;
             if (groups[i].oldest_ms > group->oldest_ms) {
                 group->oldest_ms = groups[i].oldest_ms;
                 group->task = groups[i].task;
@@ -141,6 +145,8 @@ static size_t collect(const struct ps_settings *settings, yyjson_val *tasks, str
             .waits_for = text_of(task, "waits_for"),
             .task = text_of(task, "task"),
             .stack = text_of(task, "stack"),
+            .suspect = text_of(task, "suspect"),
+            .suspects = *text_of(task, "suspect") != '\0',
             .oldest_ms = yyjson_get_num(yyjson_obj_get(task, key)),
             .count = 1,
         };
@@ -175,7 +181,7 @@ static void print_groups(struct control_client *client, const struct ps_settings
     for (size_t i = 0; i < count; i++) {
         const struct group *group = &groups[i];
 
-        printf("%7zu   ", group->count);
+        printf("%7zu %c ", group->count, group->suspects ? '!' : ' ');
         print_ms(group->oldest_ms);
         printf("  %-12s %-8s ", group->task, group->state);
         print_text(*group->waits_for ? group->waits_for : "-", 17);
@@ -186,6 +192,11 @@ static void print_groups(struct control_client *client, const struct ps_settings
         printf("  in ");
         print_text(group->path, 0);
         putchar('\n');
+        if (group->suspects) {
+            printf("        ! %zu suspect%s: ", group->suspects, group->suspects > 1 ? "s" : "");
+            print_text(group->suspect, 0);
+            putchar('\n');
+        }
         if (*group->stack)
             printf("%s\n", group->stack);
         else if (settings->stack && client)

@@ -185,6 +185,7 @@ static void add_stack(struct strbuf *out, const struct inspect_task *task, unsig
 static void add_group(struct strbuf *out, const struct group *group, unsigned depth)
 {
     const struct inspect_task *task = &group->oldest;
+    char suspect[160];
 
     add_indent(out, depth);
     if (group->count > 1)
@@ -201,6 +202,10 @@ static void add_group(struct strbuf *out, const struct group *group, unsigned de
     add_time(out, standing_ns(task));
     strbuf_addf(out, "%s (%u.%u.%u), started at %s\n", task->cancelled ? ", cancelled" : "",
                 task->loop, task->handle.slot, task->handle.generation, task->site);
+    if (!task->suspect)
+        return;
+    add_indent(out, depth + 1);
+    strbuf_addf(out, "! suspect: %s\n", inspect_suspect(task, suspect, sizeof(suspect)));
 }
 
 static void add_groups(struct dump *d)

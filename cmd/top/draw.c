@@ -244,8 +244,9 @@ static void draw_foot(struct drawing *d)
     else if (look->view == TOP_TASK)
         strbuf_add_c(&d->line, "up, down: scroll  Esc: back  q: quit");
     else
-        strbuf_addf(&d->line, "sort by %sage (a) or wait (w)  up, down: select  Enter: look in  %s"
-                              "q: quit",
+        strbuf_addf(&d->line,
+                    "sort by %sage (a) or wait (w)  up, down: select  Enter: look in  %s"
+                    "q: quit",
                     look->view == TOP_KINDS ? "count (c), " : "",
                     look->view == TOP_KINDS ? "" : "Esc: back  ");
     end_line(d, look->notice);

@@ -58,8 +58,7 @@ bool top_frame_rows(struct top_frame *frame, enum top_view view, struct strbuf *
         base_free(rows);
         return false;
     }
-    yyjson_arr_foreach(list, index, max, value)
-        rows[index] = read_row(view, value);
+    yyjson_arr_foreach(list, index, max, value) rows[index] = read_row(view, value);
     yyjson_doc_free(frame->rows_doc);
     base_free(frame->rows);
     frame->rows_doc = doc;
@@ -199,7 +198,9 @@ void top_frame_sort(struct top_frame *frame, enum top_sort sort)
 {
     if (frame->row_count > 0)
         qsort(frame->rows, frame->row_count, sizeof(*frame->rows),
-              sort == TOP_BY_COUNT ? by_count : sort == TOP_BY_AGE ? by_age : by_wait);
+              sort == TOP_BY_COUNT ? by_count
+              : sort == TOP_BY_AGE ? by_age
+                                   : by_wait);
 }
 
 void top_frame_done(struct top_frame *frame)

@@ -145,9 +145,8 @@ static void reconnect(struct live *l)
     control_client_close(l->client);
     l->asked = ASKED_NOTHING;
     l->next_ns = 0;
-    if (l->was_cut ||
-        (l->path ? control_client_open_path(l->client, l->path)
-                 : control_client_open(l->client, pid)) < 0)
+    if (l->was_cut || (l->path ? control_client_open_path(l->client, l->path)
+                               : control_client_open(l->client, pid)) < 0)
         l->over = true;
     l->was_cut = true;
     weir_recover();
@@ -304,8 +303,12 @@ static bool turn(struct live *l)
 
 int top_live(struct control_client *client, const char *path, uint32_t interval_ms)
 {
-    struct live l = { .client = client, .path = path, .interval_ms = interval_ms,
-                      .json = STRBUF_INIT, .dirty = true, .look = { .sort = TOP_BY_COUNT } };
+    struct live l = { .client = client,
+                      .path = path,
+                      .interval_ms = interval_ms,
+                      .json = STRBUF_INIT,
+                      .dirty = true,
+                      .look = { .sort = TOP_BY_COUNT } };
     bool ended_by_user = false;
     long pid;
 

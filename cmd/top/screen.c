@@ -178,10 +178,11 @@ static enum top_key sequence_key(size_t len)
 
 static enum top_key plain_key(char c)
 {
-    static const char letters[] = "kj\r\nq\x03" "caw\x7f\b";
-    static const enum top_key keys[] = { TOP_KEY_UP,    TOP_KEY_DOWN, TOP_KEY_ENTER, TOP_KEY_ENTER,
-                                         TOP_KEY_QUIT,  TOP_KEY_QUIT, TOP_KEY_COUNT, TOP_KEY_AGE,
-                                         TOP_KEY_WAIT,  TOP_KEY_BACK, TOP_KEY_BACK };
+    static const char letters[] = "kj\r\nq\x03"
+                                  "caw\x7f\b";
+    static const enum top_key keys[] = { TOP_KEY_UP,   TOP_KEY_DOWN, TOP_KEY_ENTER, TOP_KEY_ENTER,
+                                         TOP_KEY_QUIT, TOP_KEY_QUIT, TOP_KEY_COUNT, TOP_KEY_AGE,
+                                         TOP_KEY_WAIT, TOP_KEY_BACK, TOP_KEY_BACK };
     const char *at = c ? strchr(letters, c) : NULL;
 
     return at ? keys[at - letters] : TOP_KEY_NONE;

@@ -73,8 +73,18 @@ struct top_look {
 void top_draw(struct strbuf *out, const struct top_frame *frame, struct top_look *look);
 
 enum top_key {
-    TOP_KEY_NONE, TOP_KEY_UP, TOP_KEY_DOWN, TOP_KEY_PAGE_UP, TOP_KEY_PAGE_DOWN, TOP_KEY_HOME,
-    TOP_KEY_END, TOP_KEY_ENTER, TOP_KEY_BACK, TOP_KEY_QUIT, TOP_KEY_COUNT, TOP_KEY_AGE,
+    TOP_KEY_NONE,
+    TOP_KEY_UP,
+    TOP_KEY_DOWN,
+    TOP_KEY_PAGE_UP,
+    TOP_KEY_PAGE_DOWN,
+    TOP_KEY_HOME,
+    TOP_KEY_END,
+    TOP_KEY_ENTER,
+    TOP_KEY_BACK,
+    TOP_KEY_QUIT,
+    TOP_KEY_COUNT,
+    TOP_KEY_AGE,
     TOP_KEY_WAIT
 };
 

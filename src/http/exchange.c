@@ -44,9 +44,10 @@ void exchange_look(const weir_exchange *x)
 
     memset(&gone, ARENA_SPOILT, sizeof(gone));
     if (home == gone) {
-        rt_wrong_use("an exchange is used that has ended, and its memory with it: what outlives the "
-                     "handler takes copies; weir_after_reply() keeps the exchange until its job "
-                     "is done");
+        rt_wrong_use(
+            "an exchange is used that has ended, and its memory with it: what outlives the "
+            "handler takes copies; weir_after_reply() keeps the exchange until its job "
+            "is done");
         return;
     }
     /* A blocking call on another thread may look at what its waiting handler lends it. */

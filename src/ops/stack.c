@@ -5,6 +5,7 @@
  * thread at a time: what is here is not made for several. */
 #include "ops/stack.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include <elfutils/libdwfl.h>
 #include <dwarf.h>
+#include <weir/error.h>
 
 #include "base/strbuf.h"
 
@@ -87,11 +89,32 @@ static bool report_modules(void)
            dwfl_report_end(symbols.dwfl, NULL, NULL) == 0;
 }
 
+/* libdw keeps the files open, without O_CLOEXEC: the program's children are not to have
+ * them. */
+static int keep(int fd)
+{
+    if (fd >= 0)
+        WEIR_IGNORE(fcntl(fd, F_SETFD, FD_CLOEXEC), "a child has it then");
+    return fd;
+}
+
+static int find_elf(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
+                    char **ret_path, Elf **ret_elf)
+{
+    return keep(dwfl_linux_proc_find_elf(module, data, name, base, ret_path, ret_elf));
+}
+
+static int find_debuginfo(Dwfl_Module *module, void **data, const char *name, Dwarf_Addr base,
+                          const char *path, const char *link, GElf_Word crc, char **ret_path)
+{
+    return keep(dwfl_standard_find_debuginfo(module, data, name, base, path, link, crc, ret_path));
+}
+
 static bool symbols_open(void)
 {
     static const Dwfl_Callbacks callbacks = {
-        .find_elf = dwfl_linux_proc_find_elf,
-        .find_debuginfo = dwfl_standard_find_debuginfo,
+        .find_elf = find_elf,
+        .find_debuginfo = find_debuginfo,
     };
 
     if (symbols.dwfl)
@@ -215,10 +238,14 @@ static Dwarf_Die *unit_of(Dwfl_Module *module, uint64_t at, Dwarf_Addr *ret_bias
  * frame has its file and line already. at: within the unit's own file. */
 static uint32_t name_scopes(Dwarf_Die *unit, uint64_t at, struct stack_frame *frames, uint32_t max)
 {
-    Dwarf_Die *scopes = NULL;
-    int found = dwarf_getscopes(unit, at, &scopes);
+    Dwarf_Die *innermost = NULL, *scopes = NULL;
     uint32_t count = 0;
+    int found = 0;
 
+    /* Of the scopes that libdw gives for an address, those around an inlined function are
+     * where it was written; those around its entry are where it was put. */
+    if (dwarf_getscopes(unit, at, &innermost) > 0)
+        found = dwarf_getscopes_die(&innermost[0], &scopes);
     for (int i = 0; i < found && count < max; i++) {
         int tag = dwarf_tag(&scopes[i]);
         const char *name;
@@ -234,6 +261,7 @@ static uint32_t name_scopes(Dwarf_Die *unit, uint64_t at, struct stack_frame *fr
         if (count < max)
             set_call_site(&frames[count], unit, &scopes[i]);
     }
+    free(innermost);
     free(scopes);
     return count;
 }

@@ -184,8 +184,10 @@ static void report(const struct waits *waits, const uint32_t *nodes, uint32_t le
         const void *wanted = waits->nodes[nodes[(i + known - 1) % known]].on;
         struct closeup *closeup = closeup_of(node->loop, node->task);
 
-        if (!closeup)
-            return; /* one of them goes on: a cancel has come */
+        if (!closeup) { /* it goes on: a cancel has come; or its loop is slow: another time */
+            said.count--;
+            return;
+        }
         describe(closeup, wanted, texts[i]);
         base_free(closeup);
         fields[count++] = weir_field_str(names[i], weir_str_c(texts[i]));

@@ -29,7 +29,8 @@ enum leak_kind { LEAK_CHANNEL, LEAK_SCOPE };
 struct leak {
     enum leak_kind kind;
     const void *object;       /* the channel or scope */
-    const char *site, *name;  /* where that was opened */
+    const char *site;         /* where that was opened */
+    char name[INSPECT_NAME_BYTES];
     const char *sender_site;  /* of a channel: who sent last */
     int64_t waited_ns;
     uint32_t count;
@@ -81,6 +82,12 @@ static void leak_add(struct leak *leak, const struct task *task)
     leak->count++;
 }
 
+/* The name may be gone with what has it before the report is written. */
+static void set_name(struct leak *leak, const char *name)
+{
+    snprintf(leak->name, sizeof(leak->name), "%s", name ? name : "");
+}
+
 static void look_at_channel(struct search *search, const struct task *task, int64_t since_ns)
 {
     weir_chan *chan = alone_waits_at(task, since_ns);
@@ -94,7 +101,7 @@ static void look_at_channel(struct search *search, const struct task *task, int6
     leak = leak_of(search, LEAK_CHANNEL, chan, atomic_load(&chan->queue.place->site));
     if (!leak)
         return;
-    leak->name = chan->name;
+    set_name(leak, chan->name);
     leak->sender_site = chan->sender_site;
     leak->waited_ns = loop_current->now_ns - task->fiber->wait->since_ns;
     leak_add(leak, task);
@@ -115,7 +122,7 @@ static void look_at_scope(struct search *search, const struct task *task, int64_
     leak = leak_of(search, LEAK_SCOPE, scope, scope->site);
     if (!leak)
         return;
-    leak->name = scope->name;
+    set_name(leak, scope->name);
     leak->waited_ns = loop_current->now_ns - scope->cancelled_ns;
     list_each(n, &scope->tasks)
         leak_add(leak, container_of(n, struct task, sibling));
@@ -145,7 +152,7 @@ static void report(uint32_t loop, const struct leak *leak)
     weir_log_field fields[NAMED + 6];
     size_t count = 0;
 
-    if (leak->name)
+    if (*leak->name)
         fields[count++] = weir_field_c(leak->kind == LEAK_CHANNEL ? "channel" : "scope",
                                        leak->name);
     fields[count++] = weir_field_c("opened_at", leak->site);

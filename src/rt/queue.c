@@ -5,6 +5,7 @@
 #include "rt/queue.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "rt/loop.h"
 
@@ -55,7 +56,10 @@ static struct queue_place *place_add(const char *kind, const char *name, const c
         place = atomic_load(&queues.order[count - 1]);
     } else if (!atomic_load(&place->site)) {
         place->kind = kind;
-        place->name = name;
+        if (name) {
+            snprintf(place->name_copy, sizeof(place->name_copy), "%s", name);
+            place->name = place->name_copy;
+        }
         place->capacity = capacity;
         atomic_store_explicit(&place->site, site, memory_order_release);
         atomic_store(&queues.order[count], place);

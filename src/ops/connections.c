@@ -169,8 +169,8 @@ static void add_server(struct strbuf *out, const struct whole *whole)
     strbuf_addf(out, "],\"connections\":%u,\"in_flight\":%u,\"accepted\":%llu", stats->connections,
                 stats->in_flight, (unsigned long long)stats->accepted);
     strbuf_addf(out, ",\"refused_limit\":%llu,\"refused_budget\":%llu,\"accept_backoffs\":%llu",
-                (unsigned long long)stats->refused_limit,
-                (unsigned long long)stats->refused_budget, (unsigned long long)stats->backoffs);
+                (unsigned long long)stats->refused_limit, (unsigned long long)stats->refused_budget,
+                (unsigned long long)stats->backoffs);
     strbuf_addf(out, ",\"requests\":%llu,\"by_state\":{", (unsigned long long)stats->requests);
     for (uint32_t i = 0; i < SERVER_LOOK_STATES; i++)
         strbuf_addf(out, "%s\"%s\":%u", i ? "," : "", server_look_state(i), whole->sum.states[i]);
@@ -224,13 +224,13 @@ static void make_metrics(void)
                                      "Bytes of answers that wait for their clients to read.");
     metrics.high = weir_gauge_new("weir_http_write_high_bytes",
                                   "The most bytes that one connection has had to wait with.");
-    metrics.held = weir_gauge_new("weir_http_write_held", "Connections whose client does not read.");
+    metrics.held = weir_gauge_new("weir_http_write_held",
+                                  "Connections whose client does not read.");
     metrics.queued = weir_gauge_new("weir_http_accept_queue",
                                     "Connections that wait to be accepted, as seen once a second.",
                                     .labels = { "address" });
-    metrics.queued_high = weir_gauge_new("weir_http_accept_queue_high",
-                                         "The most that have been seen to.",
-                                         .labels = { "address" });
+    metrics.queued_high = weir_gauge_new(
+        "weir_http_accept_queue_high", "The most that have been seen to.", .labels = { "address" });
     metrics.queue_max = weir_gauge_new("weir_http_accept_queue_max",
                                        "How many the kernel lets wait.", .labels = { "address" });
 }

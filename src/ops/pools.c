@@ -333,8 +333,7 @@ static void make_metrics(void)
     known.waiting = weir_gauge_new("weir_pool_waiting", "Tasks that wait for a pool.",
                                    .labels = { "pool" });
     known.waited = weir_counter_new("weir_pool_waited_seconds_total",
-                                    "How long tasks have waited for a pool.",
-                                    .labels = { "pool" });
+                                    "How long tasks have waited for a pool.", .labels = { "pool" });
     known.failed = weir_counter_new("weir_pool_refused_total",
                                     "Tasks that a pool was not given to: it was full, or their "
                                     "deadline or a cancel came first.",

@@ -75,8 +75,7 @@ static const char *suspicion(const struct task *task)
 }
 
 /* Its age, when it is far beyond what its kind's have been. */
-static void judge_age(const struct loop *loop, const struct fiber *fiber,
-                      struct inspect_task *task)
+static void judge_age(const struct loop *loop, const struct fiber *fiber, struct inspect_task *task)
 {
     int64_t usual_ns = lives_usual_ns(loop, fiber->task->site);
 

@@ -2,9 +2,10 @@
 #include "support/in_task.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <weir/block.h>
 #include <weir/guard.h>
@@ -12,6 +13,7 @@
 #include <weir/log.h>
 #include <weir/remote.h>
 
+#include "base/clock.h"
 #include "obs/metrics.h"
 #include "ops/control.h"
 
@@ -19,7 +21,7 @@ static struct {
     weir_pool *pool;
     atomic_uint pools_told, threads_told, submissions_told;
     weir_remote remote;
-    atomic_bool over;
+    sem_t over;
     char line[4096];
 } world;
 
@@ -30,8 +32,7 @@ static ssize_t keep(void *arg, const char *bytes, size_t len)
         memcpy(world.line, bytes, len < 4000 ? len : 4000);
         atomic_fetch_add(&world.pools_told, 1);
     }
-    if (memmem(bytes, len, "all threads of a pool", 21) &&
-        memmem(bytes, len, "slow look-up", 12))
+    if (memmem(bytes, len, "all threads of a pool", 21) && memmem(bytes, len, "slow look-up", 12))
         atomic_fetch_add(&world.threads_told, 1);
     if (memmem(bytes, len, "has filled its queue", 20) && memmem(bytes, len, "nothing (", 9) &&
         memmem(bytes, len, "which runs held_up (", 20))
@@ -59,11 +60,10 @@ static int holder(void *arg)
 
 static int wait_for_end(void *arg)
 {
-    struct timespec pause = { .tv_nsec = 1000000 };
-
     (void)arg;
-    while (!atomic_load(&world.over))
-        nanosleep(&pause, NULL);
+    while (sem_wait(&world.over) < 0)
+        ;
+    sem_post(&world.over); /* for the next one */
     return 0;
 }
 
@@ -84,15 +84,13 @@ static bool told(const char *request, struct strbuf *out, const char *text)
 
 static int look(void *arg)
 {
-    struct timespec pause = { .tv_nsec = 10000000 };
+    int64_t until_ns = clock_monotonic_ns() + 10 * INT64_C(1000000000);
     struct strbuf out = STRBUF_INIT;
 
     (void)arg;
-    for (int i = 0; i < 1000; i++) {
-        if (atomic_load(&world.pools_told) && atomic_load(&world.threads_told))
-            break;
-        nanosleep(&pause, NULL);
-    }
+    while (clock_monotonic_ns() < until_ns &&
+           (!atomic_load(&world.pools_told) || !atomic_load(&world.threads_told)))
+        sched_yield();
     CHECK(atomic_load(&world.pools_told) == 1);
     CHECK(atomic_load(&world.threads_told) == 1);
     CHECK(strstr(world.line, "test_pools.c"));
@@ -106,7 +104,7 @@ static int look(void *arg)
     CHECK(strstr(out.ptr, "weir_pool_held{pool=\"db\"} 2"));
     CHECK(strstr(out.ptr, "weir_pool_waiting{pool=\"db\"} 1"));
     strbuf_done(&out);
-    atomic_store(&world.over, true);
+    sem_post(&world.over);
     return 0;
 }
 
@@ -134,6 +132,7 @@ static int full_pools(void *arg)
 static void pools_that_stay_full_are_told_once(void **state)
 {
     (void)state;
+    assert_int_equal(sem_init(&world.over, 0, 0), 0);
     assert_int_equal(weir_log_open(.sink = keep, .sync = true, .form = WEIR_LOG_TEXT), 0);
     assert_int_equal(weir_inspect_open(.no_socket = true, .blocked_ms = WEIR_OFF), 0);
     assert_int_equal(weir_run(full_pools, NULL, .loops = 2, .block_threads = 2), 0);
@@ -158,16 +157,14 @@ static void *submit_many(void *arg)
 /* Holds its loop, while another thread submits to it. */
 static int held_up(void *arg)
 {
-    int64_t until_ns = weir_now().ns + 20 * INT64_C(1000000000);
-    struct timespec now = { 0 };
+    int64_t until_ns = clock_monotonic_ns() + 20 * INT64_C(1000000000);
     pthread_t thread;
 
     (void)arg;
     CHECK_INT(weir_remote_of(0, &world.remote), 0);
     CHECK_INT(pthread_create(&thread, NULL, submit_many, NULL), 0);
-    while (!atomic_load(&world.submissions_told) &&
-           now.tv_sec * INT64_C(1000000000) < until_ns)
-        clock_gettime(CLOCK_MONOTONIC, &now);
+    while (!atomic_load(&world.submissions_told) && clock_monotonic_ns() < until_ns)
+        ;
     pthread_join(thread, NULL);
     CHECK_INT(atomic_load(&world.submissions_told), 1);
     return 0;

@@ -56,7 +56,7 @@ enum look_state { LOOK_IDLE, LOOK_WANTED, LOOK_TAKING, LOOK_TAKEN, LOOK_GONE };
 
 struct look {
     atomic_int state;
-    const struct loop *loop;
+    const struct loop *_Atomic loop; /* a handler that comes late reads it at any time */
     uint64_t turn;
     struct running running;
     struct stack_copy copy;
@@ -88,7 +88,7 @@ static struct {
     uint32_t run;              /* of the runtime that loops is about */
     struct watched *loops;
     struct sigaction before;
-    struct look *look;
+    struct look look; /* here, as a handler that comes late may still be in it at the end */
     struct place places[PLACES];
     weir_counter *blocked;
     weir_gauge *lag;
@@ -108,7 +108,7 @@ static const char *stack_end(const struct running *running, const char *sp)
 
 static void take_look(struct look *look, const void *context)
 {
-    running_read(look->loop, &look->running);
+    running_read(loop_current, &look->running);
     stack_copy_signal(&look->copy, context, NULL);
     stack_copy_signal(&look->copy, context,
                       stack_end(&look->running, (const char *)(uintptr_t)look->copy.sp));
@@ -126,13 +126,13 @@ static void pass_on(int number, siginfo_t *info, void *context)
 
 static void on_look(int number, siginfo_t *info, void *context)
 {
-    struct look *look = watchdog.look;
+    struct look *look = &watchdog.look;
     int saved = errno, wanted = LOOK_WANTED;
 
-    if (info->si_code != SI_TKILL || !look || !loop_current || look->loop != loop_current ||
+    if (info->si_code != SI_TKILL || !loop_current || atomic_load(&look->loop) != loop_current ||
         !atomic_compare_exchange_strong(&look->state, &wanted, LOOK_TAKING)) {
         pass_on(number, info, context);
-    } else if (atomic_load(&look->loop->pulse.began) != look->turn) {
+    } else if (atomic_load(&loop_current->pulse.began) != look->turn) {
         atomic_store(&look->state, LOOK_GONE);
     } else {
         take_look(look, context);
@@ -151,11 +151,11 @@ static void nap(int64_t ns)
 /* Have the loop's own thread say what it runs. False: it did not. */
 static bool look_inside(const struct loop *loop, const struct watched *w)
 {
-    struct look *look = watchdog.look;
+    struct look *look = &watchdog.look;
     int64_t until_ns = clock_monotonic_ns() + LOOK_NS;
     int wanted = LOOK_WANTED, state;
 
-    look->loop = loop;
+    atomic_store(&look->loop, loop);
     look->turn = w->hold.last.turn;
     atomic_store(&look->state, LOOK_WANTED);
     if (syscall(SYS_tgkill, getpid(), w->thread.tid, ALT_LOOK_SIGNAL) < 0)
@@ -204,7 +204,7 @@ static struct place *place_find(const char *site, const char *doing, bool *ret_n
 static void say_held(const struct loop *loop, const struct watched *w, const char *doing,
                      const char *stack)
 {
-    const struct running *r = &watchdog.look->running;
+    const struct running *r = &watchdog.look.running;
     const weir_context context = { .correlation_id = weir_str_c(r->correlation_id),
                                    .trace_id = weir_str_c(r->trace_id) };
     const char *message = w->hold.held_ns < watchdog.blocked_ns
@@ -264,7 +264,7 @@ static void say_all_again(int64_t now_ns, int64_t after_ns)
 /* A loop has been held up for long enough. */
 static void report(struct loop *loop, struct watched *w)
 {
-    struct look *look = watchdog.look;
+    struct look *look = &watchdog.look;
     char doing[DOING_BYTES], stack[STACK_TEXT_BYTES];
 
     if (w->hold.held_ns >= watchdog.blocked_ns)
@@ -444,9 +444,7 @@ static void take_signal(void)
 static void free_memory(void)
 {
     base_free(watchdog.loops);
-    base_free(watchdog.look);
     watchdog.loops = NULL;
-    watchdog.look = NULL;
 }
 
 static void set_times(const weir_inspect_opts *opts)
@@ -470,11 +468,8 @@ int watchdog_open(const weir_inspect_opts *opts)
     memset(watchdog.places, 0, sizeof(watchdog.places));
     watchdog.pid = getpid();
     watchdog.loops = base_calloc(RT_LOOPS_MAX, sizeof(*watchdog.loops));
-    watchdog.look = base_calloc(1, sizeof(*watchdog.look));
-    if (!watchdog.loops || !watchdog.look) {
-        free_memory();
+    if (!watchdog.loops)
         return -ENOMEM;
-    }
     watchdog.blocked = weir_counter_new(
         "weir_loop_blocked_total", "Turns of a loop that took too long.", .labels = { "loop" });
     watchdog.lag = weir_gauge_new("weir_loop_lag_seconds",

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import unittest
 
 WEIR, PITFALLS = sys.argv.pop(1), sys.argv.pop(1)
@@ -40,7 +39,6 @@ class Raw(unittest.TestCase):
             tasks = json.loads(out)["tasks"]
             if sum(t.get("waits_for") == "receive from a channel" for t in tasks) == 3:
                 return tasks
-            time.sleep(0.01)
         self.fail(f"three workers should wait: {tasks}")
 
     def test_a_stopped_program_is_read_with_its_stacks(self):

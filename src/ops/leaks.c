@@ -41,6 +41,8 @@ struct search {
     uint32_t cursor, loop;
     struct leak found[FOUND_MAX];
     uint32_t found_count;
+    const weir_chan *in_use; /* found so last: thousands may wait at one, each a walk over all
+                                who could wake them */
 };
 
 /* Reported by the place that the channel or scope was opened at: only this file's thread. */
@@ -93,10 +95,12 @@ static void look_at_channel(struct search *search, const struct task *task, int6
     weir_chan *chan = alone_waits_at(task, since_ns);
     struct leak *leak;
 
-    if (!chan || !chan->queue.place)
+    if (!chan || !chan->queue.place || chan == search->in_use)
         return;
-    if (!chan->alone && !alone_is(chan, since_ns))
+    if (!chan->alone && !alone_is(chan, since_ns)) {
+        search->in_use = chan;
         return;
+    }
     chan->alone = true;
     leak = leak_of(search, LEAK_CHANNEL, chan, atomic_load(&chan->queue.place->site));
     if (!leak)

@@ -50,7 +50,9 @@ class Raw(unittest.TestCase):
         self.assertEqual(len(work), 3)
         self.assertTrue(all(t["path"].endswith("day > workshop") for t in work))
         self.assertTrue(all("examples/pitfalls/leaked.c:" in t["site"] for t in work))
-        self.assertTrue(all("weir_chan_recv" in t["stack"] for t in work), work[0])
+        # clang makes the former's call of the latter its last: then only that one is there
+        self.assertTrue(all("weir_chan_recv" in t["stack"] or "chan_park" in t["stack"]
+                            for t in work), work[0])
         self.assertTrue(all("work  examples/pitfalls/leaked.c:" in t["stack"] for t in work))
 
     def test_it_is_folded_for_people(self):

@@ -57,6 +57,8 @@ typedef struct weir_log_opts {
     uint32_t close_ms;    /* how long closing may wait for the output; unset: 2,000 */
     weir_log_sink *sink;  /* takes the lines instead of fd, on the writing thread */
     void *sink_arg;
+    bool fold;            /* of lines that repeat, in one thread within 10 s, 8 are written
+                             and the rest is told as one: "repeated N ×"; not with .sync */
     bool sync;            /* no thread: the sink is called from within the log call,
                              with one line: for tests and simulations */
 } weir_log_opts;

@@ -241,6 +241,27 @@ struct log_producer *log_begin(struct log *log, weir_log_level level)
     return p;
 }
 
+/* Is the line one of many that are the same? If it is not, those before it are told. */
+static bool fold_line(struct log *log, struct log_producer *p, const struct log_event *e)
+{
+    char text[LOG_FOLD_TEXT_BYTES + 64];
+    struct log_event told = { .wall_ns = e->wall_ns, .level = e->level, .task = e->task };
+    weir_str line;
+
+    if (log_fold(&p->fold, e, text, sizeof(text))) {
+        weir_counter_add(log->folded, 1);
+        return true;
+    }
+    if (!text[0])
+        return false;
+    told.message = weir_str_c(text);
+    line.ptr = p->work.line;
+    line.len = log_line(&p->work, log->style, &told);
+    if (!deliver_ring(log, p, told.level, line))
+        count_drop(log, told.level);
+    return false;
+}
+
 void log_end(struct log *log, struct log_producer *p, struct log_event *e)
 {
     int mode = log_mode(log), saved = errno;
@@ -248,6 +269,11 @@ void log_end(struct log *log, struct log_producer *p, struct log_event *e)
     bool out;
 
     e->wall_ns = log_wall_ns(log);
+    if (mode == LOG_ASYNC && log->fold && fold_line(log, p, e)) {
+        p->busy = false;
+        errno = saved;
+        return;
+    }
     line.ptr = p->work.line;
     line.len = log_line(&p->work, mode == LOG_DIRECT ? (struct log_style){ 0 } : log->style, e);
     sim_trace_line(line);
@@ -397,6 +423,7 @@ static void take_opts(struct log *log, const struct log_opts *o)
     log->style.json = o->form == WEIR_LOG_JSON || (o->form == WEIR_LOG_AUTO && !tty);
     log->style.colour = tty && wants_colour();
     log->ring_bytes = o->ring_bytes ? o->ring_bytes : RING_BYTES;
+    log->fold = o->fold;
     log->close_ms = o->close_ms ? o->close_ms : CLOSE_MS;
     log->sink = o->sink;
     log->sink_arg = o->sink_arg;
@@ -417,6 +444,8 @@ static void count_lines(struct log *log)
     weir_counter *dropped = weir_counter_new(
         "weir_log_dropped_total", "Lines that found no room in the log.", .labels = { "level" });
 
+    log->folded = weir_counter_new("weir_log_folded_total",
+                                   "Lines left out, as several of the same came before.");
     for (int i = WEIR_LOG_ERROR; i <= WEIR_LOG_DEBUG; i++) {
         log->lines[i] = weir_counter_with(lines, weir_str_c(level_names[i]));
         metrics_read_counter(weir_counter_with(dropped, weir_str_c(level_names[i])), read_dropped,
@@ -459,7 +488,8 @@ int weir_log_open_opt(const weir_log_opts *opts)
                                         .close_ms = opts->close_ms,
                                         .sink = opts->sink,
                                         .sink_arg = opts->sink_arg,
-                                        .sync = opts->sync });
+                                        .sync = opts->sync,
+                                        .fold = opts->fold });
 }
 
 int log_close(void)

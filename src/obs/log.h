@@ -18,7 +18,7 @@ struct log_opts {
     uint32_t ring_bytes, close_ms;
     weir_log_sink *sink;
     void *sink_arg;
-    bool sync;
+    bool sync, fold;
     int64_t (*wall_ns)(void *arg); /* NULL: the wall clock */
     void *wall_arg;
 };

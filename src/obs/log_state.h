@@ -14,6 +14,7 @@
 #include <weir/metrics.h>
 
 #include "obs/log.h"
+#include "obs/log_fold.h"
 #include "obs/log_line.h"
 #include "obs/log_ring.h"
 
@@ -24,6 +25,7 @@
 struct log_producer {
     struct log_ring ring; /* bytes is NULL until it is needed */
     struct log_work work;
+    struct log_fold fold;
     bool busy;            /* a line is being made: no other may begin */
     _Atomic bool gone;    /* its thread has ended; the writer frees it when empty */
 };
@@ -70,6 +72,7 @@ struct log {
     int fd;
     bool fd_is_file;
     uint32_t ring_bytes, close_ms;
+    bool fold;
     weir_log_sink *sink;
     void *sink_arg;
     int64_t (*wall_ns)(void *arg);
@@ -77,7 +80,7 @@ struct log {
     pthread_mutex_t lock; /* opening, closing, the table of producers, a sync sink */
     struct log_producer *_Atomic producers[LOG_PRODUCERS];
     _Atomic uint64_t dropped[LOG_LEVELS];
-    weir_counter *lines[LOG_LEVELS];
+    weir_counter *lines[LOG_LEVELS], *folded;
     struct log_writer writer;
 };
 

@@ -31,6 +31,7 @@
 
 #define MS INT64_C(1000000)
 #define NAP_MS 10
+#define FOLD_LOOK_MS 250
 #define RETRY_MS 100
 #define RETRY_MS_MAX 1000
 #define REPORT_EVERY_NS (1000 * MS)
@@ -157,8 +158,6 @@ static void report_drops(struct log *log, int64_t now_ns)
     report(log, weir_str_c(w->work.text), fields, count);
 }
 
-/* ---- draining ------------------------------------------------------------ */
-
 static int write_report(struct log *log)
 {
     struct log_writer *w = &log->writer;
@@ -172,6 +171,37 @@ static int write_report(struct log *log)
     }
     return 0;
 }
+
+/* What threads have left out that repeats; 0, or what the output said. */
+static int report_folds(struct log *log)
+{
+    char text[LOG_FOLD_TEXT_BYTES + 64];
+    int rc = 0;
+
+    for (uint32_t i = 0; i < LOG_PRODUCERS && rc == 0; i++) {
+        struct log_producer *p = atomic_load(&log->producers[i]);
+        bool all = is_asked(&log->writer) || (p && atomic_load(&p->gone));
+
+        if (!p || !log_fold_take(&p->fold, log_wall_ns(log), all, text, sizeof(text)))
+            continue;
+        report(log, weir_str_c(text), NULL, 0);
+        rc = write_report(log);
+    }
+    return rc;
+}
+
+static bool folds_wait(struct log *log)
+{
+    for (uint32_t i = 0; i < LOG_PRODUCERS; i++) {
+        struct log_producer *p = atomic_load(&log->producers[i]);
+
+        if (p && atomic_load(&p->fold.count) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- draining ------------------------------------------------------------ */
 
 /* Write a ring up to w->until; 0, or what the output said. */
 static int drain_ring(struct log *log, struct log_ring *ring)
@@ -193,7 +223,8 @@ static int drain_ring(struct log *log, struct log_ring *ring)
 /* A producer whose thread has ended and whose lines are out is freed. */
 static void drop_gone(struct log *log, uint32_t i, struct log_producer *p)
 {
-    if (!atomic_load(&p->gone) || log_ring_head(&p->ring) != log_ring_tail(&p->ring) ||
+    if (!atomic_load(&p->gone) || atomic_load(&p->fold.count) > 0 ||
+        log_ring_head(&p->ring) != log_ring_tail(&p->ring) ||
         pthread_mutex_trylock(&log->lock) != 0)
         return;
     log_producer_free(log, i);
@@ -254,6 +285,8 @@ static int drain(struct log *log)
         report_drops(log, now_ns);
         reported = write_report(log);
     }
+    if (rc >= 0 && reported == 0)
+        reported = report_folds(log);
     return rc < 0 || reported == 0 ? rc : reported;
 }
 
@@ -349,7 +382,10 @@ static void *writer_main(void *arg)
             continue;
         }
         retry_ms = RETRY_MS;
-        writer_rest(log, rc > 0 ? LOG_NAPPING : LOG_ASLEEP, rc > 0 ? NAP_MS : -1);
+        if (rc > 0)
+            writer_rest(log, LOG_NAPPING, NAP_MS);
+        else
+            writer_rest(log, LOG_ASLEEP, folds_wait(log) ? FOLD_LOOK_MS : -1);
     }
 }
 

@@ -228,7 +228,7 @@ int weir_serve_opt(weir_app *app, const weir_serve_opts *opts)
 
     s.program = opts->program ? opts->program : app && app->opts.title ? app->opts.title : "weir";
     s.grace_ms = opts->grace_ms ? opts->grace_ms : SERVE_GRACE_MS;
-    rc = weir_log_open(.level = opts->log_level, .form = opts->log_form);
+    rc = weir_log_open(.level = opts->log_level, .form = opts->log_form, .fold = true);
     if (rc < 0) {
         fprintf(stderr, "%s: the log could not be opened: %s\n", s.program, weir_error_text(rc));
         return 1;

@@ -15,7 +15,11 @@
 #include "ops/control_client.h"
 #include "rt/loop.h"
 
+#if defined(CONTEXT_ASAN) || defined(CONTEXT_TSAN)
+#define MANY 4000 /* each task's stack costs them far more */
+#else
 #define MANY 100000
+#endif
 #define LOOKS 3
 
 static char folder[] = "/tmp/weir-test-XXXXXX", path[64];

@@ -28,13 +28,8 @@ static struct {
 /* Each may take as long as the loops take to answer, but does not wait for one that
  * doesn't. The list ends with NULL. */
 static void (*const all[])(void) = {
-    deadlock_check,
-    leaks_check,
-    queues_check,
-    connections_check,
-    pools_check,
-    submissions_check,
-    NULL,
+    deadlock_check, leaks_check,       queues_check, connections_check,
+    pools_check,    submissions_check, NULL,
 };
 
 /* Wait for the next time; false at the end. */

@@ -20,11 +20,8 @@ static const struct part {
     int (*open)(const weir_inspect_opts *opts);
     void (*close)(void);
 } parts[] = {
-    { checks_open, checks_close },
-    { watchdog_open, watchdog_close },
-    { crash_open, crash_close },
-    { control_open, control_close },
-    { dump_open, dump_close },
+    { checks_open, checks_close },   { watchdog_open, watchdog_close }, { crash_open, crash_close },
+    { control_open, control_close }, { dump_open, dump_close },
 };
 
 #define PARTS (sizeof(parts) / sizeof(parts[0]))

@@ -164,8 +164,7 @@ static struct block_job *job_copy(const struct block_job *from)
     char *to;
 
     copy = base_malloc(sizeof(*copy) + context->correlation_id.len + context->trace_id.len +
-                       context->span_id.len + context->principal.len +
-                       context->route.len);
+                       context->span_id.len + context->principal.len + context->route.len);
     if (!copy)
         return NULL;
     copy->job = *from;

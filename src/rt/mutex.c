@@ -74,9 +74,10 @@ void weir_unlock(weir_mutex *mutex)
     queued_enter(&mutex->waiting_, mutex->shared);
     if (unlikely(mutex->owner_ != self || !self)) {
         queued_leave(&mutex->waiting_, mutex->shared);
-        rt_wrong_use("%s unlocks a mutex that it does not hold: the task that locked it unlocks it, "
-                     "once for each weir_lock()",
-                     self ? "a task" : "a thread");
+        rt_wrong_use(
+            "%s unlocks a mutex that it does not hold: the task that locked it unlocks it, "
+            "once for each weir_lock()",
+            self ? "a task" : "a thread");
         return;
     }
     next = queued_pop(&mutex->waiting_);

@@ -55,8 +55,8 @@ struct scope *scope_new(struct loop *loop, struct scope *parent)
 struct scope *scope_find_any(weir_scope handle)
 {
     const struct loop *loop = loop_current;
-    struct scope *scope =
-        likely(loop) ? slab_find(&loop->scopes, handle.slot, handle.generation) : NULL;
+    struct scope *scope = likely(loop) ? slab_find(&loop->scopes, handle.slot, handle.generation)
+                                       : NULL;
 
     if (!scope)
         handle_check_loop("scope", handle.slot, handle.generation);

@@ -33,8 +33,8 @@ struct task *task_new(struct scope *scope, weir_fn *fn, void *arg, const char *s
 struct task *task_find(weir_task handle)
 {
     const struct loop *loop = loop_current;
-    struct task *task =
-        likely(loop) ? slab_find(&loop->tasks, handle.slot, handle.generation) : NULL;
+    struct task *task = likely(loop) ? slab_find(&loop->tasks, handle.slot, handle.generation)
+                                     : NULL;
 
     if (!task)
         handle_check_loop("task", handle.slot, handle.generation);

@@ -151,7 +151,7 @@ SIM_TEST(a_direction_holds_so_much_and_no_more, opts.buffer_bytes = 5000)
     static char data[20000];
     struct sim_peer one, other;
     struct iovec vectors[] = { { data, 3000 }, { data, 0 }, { data, 3000 } };
-    struct io_op op = { .kind = IO_SEND, .send = { vectors, 3, 0 } };
+    struct io_op op = { .kind = IO_SEND, .send = { .iov = vectors, .count = 3 } };
 
     (void)arg;
     net_pair(&one, &other);

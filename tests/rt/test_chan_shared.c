@@ -328,6 +328,9 @@ static int storm_task(void *arg)
     return 0;
 }
 
+/* What the storms of all capacities have seen: with much room it may be that none gives up. */
+static uint64_t storms_received, storms_gave_up;
+
 static void storm_at(uint32_t capacity, uint32_t rounds)
 {
     struct storm storm = { .rounds = rounds };
@@ -344,7 +347,8 @@ static void storm_at(uint32_t capacity, uint32_t rounds)
     while (weir_try_recv(storm.c, &item) > 0)
         left += item;
     CHECK_INT(storm.sent, storm.received + left);
-    CHECK(storm.received > 0 && storm.gave_up > 0);
+    storms_received += storm.received;
+    storms_gave_up += storm.gave_up;
     weir_chan_free(storm.c);
 }
 
@@ -355,6 +359,7 @@ LOOPS_TEST(a_cancel_that_races_with_another_loop_loses_no_item)
     storm_at(1, 300);
     storm_at(3, 300);
     storm_at(64, 300); /* its ring is watched */
+    CHECK(storms_received > 0 && storms_gave_up > 0);
     return 0;
 }
 

@@ -78,7 +78,7 @@ static int works_everywhere(void *arg)
 static int short_one(void *arg)
 {
     (void)arg;
-    burn(1);
+    burn(3);
     return 0;
 }
 

@@ -49,7 +49,7 @@ class Held(unittest.TestCase):
         self.assertEqual([line["task"] for line in lines], [task, task])
         self.assertEqual(lines[0]["doing"], doing)
         self.assertGreaterEqual(lines[0]["held_ms"], 100)
-        self.assertLess(lines[0]["held_ms"], lines[1]["held_ms"])
+        self.assertLessEqual(lines[0]["held_ms"], lines[1]["held_ms"])
         self.assertRegex(lines[0]["site"], r"^tests/e2e/held\.c:\d+")
 
     def test_once(self):
@@ -66,9 +66,12 @@ class Held(unittest.TestCase):
 
     def test_many_tasks(self):
         lines = self.run_kind("many")
-        self.assertEqual([line["message"] for line in lines],
-                         ["a loop is held up by many tasks, one after another"])
+        self.assertEqual(lines[0]["message"],
+                         "a loop is held up by many tasks, one after another")
         self.assertIn("short_one", lines[0]["site"])
+        # They are several turns, each of them long enough to count.
+        self.assertLessEqual({line["message"] for line in lines[1:]},
+                             {"loops were held up again"})
 
     def test_on_the_loops_stack(self):
         lines = self.run_kind("loop-stack")

@@ -86,12 +86,15 @@ static int trace_into(struct trace_file *file, const struct control_client *clie
                       const struct settings *settings)
 {
     struct timeval silence = { .tv_sec = SILENCE_S };
-    FILE *in = fdopen(dup(client->fd), "r");
+    int own = dup(client->fd), rc = -1;
+    FILE *in = own < 0 ? NULL : fdopen(own, "r");
     char request[32];
-    int rc = -1;
 
-    if (!in)
+    if (!in) {
+        if (own >= 0)
+            close(own);
         return -1;
+    }
     setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
     snprintf(request, sizeof(request), "trace %ld\n", settings->seconds);
     if (send(client->fd, request, strlen(request), MSG_NOSIGNAL) == (ssize_t)strlen(request))

@@ -122,8 +122,11 @@ void control_client_close(struct control_client *client)
 static int receive_some(int fd, int flags, struct strbuf *to)
 {
     char piece[16384];
-    ssize_t got = recv(fd, piece, sizeof(piece), flags);
+    ssize_t got;
 
+    if (fd < 0)
+        return -ENOTCONN;
+    got = recv(fd, piece, sizeof(piece), flags);
     if (got < 0 && (errno == EINTR || errno == EAGAIN))
         return 0;
     if (got <= 0)
@@ -172,6 +175,8 @@ int control_client_send(struct control_client *client, const char *request)
 
     if (len >= (int)sizeof(line))
         return weir_fail(-EINVAL, "the request is longer than %d bytes", CONTROL_REQUEST_BYTES);
+    if (client->fd < 0)
+        return weir_fail(-ENOTCONN, "the connection has been closed");
     /* A refusal may be there before the request: it is read all the same. */
     WEIR_IGNORE((int)send(client->fd, line, (size_t)len, MSG_NOSIGNAL), "the answer tells");
     return 0;

@@ -458,15 +458,14 @@ int spread_place(struct task *task)
     struct spread_job *job = task->extra->spread;
     int rc;
 
-    if (job->to != job->home)
-        spread_load(task, job);
+    if (job->to && job->to == job->home)
+        return 1;
+    spread_load(task, job);
     if (!job->to) {
         if (loop_count() > 1)
             spread_offer(job);
         return 1;
     }
-    if (job->to == job->home)
-        return 1;
     rc = spread_send_there(job);
     if (rc == 0)
         task->state = TASK_AWAY;

@@ -11,17 +11,20 @@
 #include "base/alloc.h"
 #include "trace/trace.h"
 
-#define TAIL_BYTES 4096 /* kept free for the end */
+#define TAIL_BYTES 8192 /* kept free for the end, and for what an event has begun with */
 #define TEXTS_MAX 65536
 #define EVENT_NUMBERS 6
 
 void trace_print(struct trace_file *file, const char *fmt, ...)
 {
     va_list args;
+    bool begins = strncmp(fmt, ",\n", 2) == 0; /* else an event goes on */
     int len;
 
+    if (begins)
+        file->full = file->bytes + TAIL_BYTES > file->limit;
     if (file->full) {
-        file->left_out++;
+        file->left_out += begins;
         return;
     }
     va_start(args, fmt);
@@ -31,7 +34,6 @@ void trace_print(struct trace_file *file, const char *fmt, ...)
         file->failed = true;
     else
         file->bytes += (uint64_t)len;
-    file->full = file->bytes + TAIL_BYTES > file->limit;
 }
 
 bool trace_file_begin(struct trace_file *file, yyjson_val *head)

@@ -300,6 +300,8 @@ static int print_task(yyjson_val *root)
     size_t index, max;
     yyjson_val *key, *value;
 
+    if (!root)
+        return 1; /* not JSON: no program of this version answers so */
     yyjson_obj_foreach(root, index, max, key, value)
     {
         const char *name = yyjson_get_str(key);

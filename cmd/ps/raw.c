@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 
@@ -111,8 +112,9 @@ static bool may_hold(const char *path, const char *program)
 
 static int find_layout(struct reader *r)
 {
-    char path[64], line[4400], program[4096] = "";
+    char path[64], line[4400], program[4096];
     bool found = false;
+    ssize_t len;
     FILE *maps;
 
     snprintf(path, sizeof(path), "/proc/%ld/maps", (long)r->pid);
@@ -121,6 +123,9 @@ static int find_layout(struct reader *r)
         return weir_fail(-ESRCH, "there is no process %ld", (long)r->pid);
     if (!maps)
         return weir_fail(-errno, "process %ld: what is mapped into it can't be read", (long)r->pid);
+    snprintf(path, sizeof(path), "/proc/%ld/exe", (long)r->pid);
+    len = readlink(path, program, sizeof(program) - 1);
+    program[len > 0 ? len : 0] = '\0';
     while (!found && fgets(line, sizeof(line), maps)) {
         unsigned long from, to;
         char access[8] = "", *file = strchr(line, '/');
@@ -128,8 +133,6 @@ static int find_layout(struct reader *r)
         if (sscanf(line, "%lx-%lx %7s", &from, &to, access) != 3 || !file || access[0] != 'r')
             continue;
         file[strcspn(file, "\n")] = '\0';
-        if (!program[0]) /* the first file that is mapped is the program's */
-            snprintf(program, sizeof(program), "%s", file);
         found = may_hold(file, program) && find_in(r, from, to);
     }
     fclose(maps);

@@ -206,10 +206,9 @@ static void draw_stack(struct drawing *d, const char *stack, struct top_look *lo
         look->first_line = line ? line - 1 : 0;
 }
 
-static void draw_task(struct drawing *d, const struct top_frame *frame, struct top_look *look)
+static void draw_members(struct drawing *d, yyjson_val *root)
 {
-    yyjson_val *root = yyjson_doc_get_root(frame->task_doc), *key, *value;
-    const char *stack = yyjson_get_str(yyjson_obj_get(root, "stack"));
+    yyjson_val *key, *value;
     size_t index, max;
 
     yyjson_obj_foreach(root, index, max, key, value)
@@ -225,6 +224,15 @@ static void draw_task(struct drawing *d, const struct top_frame *frame, struct t
             strbuf_addf(&d->line, "%.15g", yyjson_get_num(value));
         end_line(d, false);
     }
+}
+
+static void draw_task(struct drawing *d, const struct top_frame *frame, struct top_look *look)
+{
+    yyjson_val *root = yyjson_doc_get_root(frame->task_doc);
+    const char *stack = yyjson_get_str(yyjson_obj_get(root, "stack"));
+
+    if (root) /* it is there, and the answer has come */
+        draw_members(d, root);
     strbuf_add_c(&d->line, stack ? "stack, innermost first:" : root ? "it has no stack" : "");
     end_line(d, false);
     if (stack)

@@ -1,7 +1,5 @@
 /* Questions to a loop: answered in steps, late, or never. */
-#include "support/in_task.h"
-
-#include <pthread.h>
+#include "ops/world.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -49,19 +47,6 @@ static int ask_count(uint32_t loop, uint32_t timeout_ms, struct count *ret_count
     return rc;
 }
 
-/* The loop of the tests turns on a thread of its own; the test asks from the first. */
-static struct {
-    pthread_t thread;
-    weir_fn *fn;
-    atomic_bool ready, over;
-} world;
-
-static int sleeper(void *arg)
-{
-    (void)arg;
-    return weir_sleep_ms(60000);
-}
-
 static int many_tasks(void *arg)
 {
     (void)arg;
@@ -69,46 +54,15 @@ static int many_tasks(void *arg)
         for (int i = 0; i < TASKS; i++)
             weir_go(s, sleeper, NULL);
         CHECK_INT(weir_yield(), 0);
-        atomic_store(&world.ready, true);
-        while (!atomic_load(&world.over))
-            CHECK_INT(weir_sleep_ms(1), 0);
-        weir_cancel(s);
-        CHECK_INT(weir_join(s), -ECANCELED);
+        CHECK_INT(wait_for_end(s), 0);
     }
     return 0;
 }
 
-static int held_up(void *arg)
-{
-    (void)arg;
-    atomic_store(&world.ready, true);
-    while (!atomic_load(&world.over))
-        ;
-    return weir_yield();
-}
-
-static void *world_run(void *arg)
-{
-    (void)arg;
-    CHECK_INT(weir_run(world.fn, NULL, .loops = 1, .grace_ms = 200), 0);
-    return NULL;
-}
-
 static void world_begin(weir_fn *fn)
 {
-    world.fn = fn;
-    atomic_store(&world.ready, false);
-    atomic_store(&world.over, false);
     atomic_store(&freed, 0);
-    assert_int_equal(pthread_create(&world.thread, NULL, world_run, NULL), 0);
-    while (!atomic_load(&world.ready))
-        sched_yield();
-}
-
-static void world_end(void)
-{
-    atomic_store(&world.over, true);
-    pthread_join(world.thread, NULL);
+    world_start(fn);
 }
 
 static void a_long_answer_comes_in_steps(void **state)
@@ -121,7 +75,7 @@ static void a_long_answer_comes_in_steps(void **state)
     assert_int_equal(count.tasks, TASKS + 1);
     assert_true(count.steps > TASKS / STEP_TASKS);
     assert_int_equal(ask_count(7, 1000, &count), -ECANCELED);
-    world_end();
+    world_stop();
 }
 
 static void a_loop_that_is_held_up_is_not_waited_for(void **state)
@@ -134,7 +88,7 @@ static void a_loop_that_is_held_up_is_not_waited_for(void **state)
     assert_int_equal(ask_count(0, 20, &count), -ETIMEDOUT);
     assert_true(clock_monotonic_ns() - began_ns < 20000000000);
     assert_int_equal(atomic_load(&freed), 0); /* the loop may still come to it */
-    world_end();
+    world_stop();
     ask_done();
     assert_int_equal(atomic_load(&freed), 1);
 }

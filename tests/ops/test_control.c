@@ -1,5 +1,5 @@
 /* Asking a running program, on good days and bad ones. */
-#include "support/in_task.h"
+#include "ops/world.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -26,32 +26,10 @@
 
 static char folder[] = "/tmp/weir-test-XXXXXX", path[64];
 
-static struct {
-    pthread_t thread;
-    weir_fn *fn;
-    atomic_bool ready, over;
-} world;
-
-static int sleeper(void *arg)
-{
-    (void)arg;
-    return weir_sleep_ms(600000);
-}
-
 static int brief(void *arg)
 {
     (void)arg;
     return weir_sleep_ms(1);
-}
-
-static int wait_for_end(weir_scope s)
-{
-    atomic_store(&world.ready, true);
-    while (!atomic_load(&world.over))
-        CHECK_INT(weir_sleep_ms(1), 0);
-    weir_cancel(s);
-    CHECK_INT(weir_join(s), -ECANCELED);
-    return 0;
 }
 
 static int few_tasks(void *arg)
@@ -93,37 +71,15 @@ static int moving_tasks(void *arg)
     return 0;
 }
 
-static int held_up(void *arg)
-{
-    (void)arg;
-    atomic_store(&world.ready, true);
-    while (!atomic_load(&world.over))
-        ;
-    return weir_yield();
-}
-
-static void *world_run(void *arg)
-{
-    (void)arg;
-    CHECK_INT(weir_run(world.fn, NULL, .loops = 1, .grace_ms = 200), 0);
-    return NULL;
-}
-
 static void world_begin(weir_fn *fn)
 {
-    world.fn = fn;
-    atomic_store(&world.ready, false);
-    atomic_store(&world.over, false);
     assert_int_equal(weir_inspect_open(.socket = path, .blocked_ms = WEIR_OFF), 0);
-    assert_int_equal(pthread_create(&world.thread, NULL, world_run, NULL), 0);
-    while (!atomic_load(&world.ready))
-        sched_yield();
+    world_start(fn);
 }
 
 static void world_end(void)
 {
-    atomic_store(&world.over, true);
-    pthread_join(world.thread, NULL);
+    world_stop();
     weir_inspect_close();
 }
 

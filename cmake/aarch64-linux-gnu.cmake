@@ -20,5 +20,5 @@ set(ENV{PKG_CONFIG_SYSROOT_DIR} ${WEIR_SYSROOT})
 set(ENV{PKG_CONFIG_LIBDIR}
     ${WEIR_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${WEIR_SYSROOT}/usr/share/pkgconfig)
 
-# A processor with pointer authentication and branch targets, so that both are tried.
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64;-cpu;max;-L;${WEIR_SYSROOT})
+set(CMAKE_CROSSCOMPILING_EMULATOR
+    ${CMAKE_CURRENT_LIST_DIR}/../tools/qemu-aarch64.sh;${WEIR_SYSROOT})

@@ -6,7 +6,7 @@ include(GNUInstallDirs)
 # The pkg-config file finds its prefix from where it lies: `--prefix` is often given only when installing.
 file(RELATIVE_PATH WEIR_PC_TO_PREFIX
      ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-set(WEIR_PC_REQUIRES "yyjson yaml-0.1 libcares")
+set(WEIR_PC_REQUIRES "yyjson yaml-0.1 libcares openssl libnghttp2")
 if(WEIR_HAS_IO_URING)
     string(APPEND WEIR_PC_REQUIRES " liburing")
 endif()

@@ -29,6 +29,8 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(YYJSON REQUIRED IMPORTED_TARGET yyjson)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3.0)
+pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
 find_package(Threads REQUIRED)
 pkg_check_modules(UV IMPORTED_TARGET libuv>=1.0) # only an example and a test live in it
 # Found or left out; 2.3 is the first with all that is used.

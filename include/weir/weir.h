@@ -33,6 +33,7 @@
 #include <weir/sync.h>
 #include <weir/test.h>
 #include <weir/time.h>
+#include <weir/tls.h>
 #include <weir/type.h>
 #include <weir/url.h>
 #include <weir/value.h>

@@ -12,7 +12,7 @@ PUBLIC = {
     "embed": "rt", "remote": "rt",
     "run": "rt", "scope": "rt", "chan": "rt", "broadcast": "rt", "watch": "rt", "sync": "rt", "sim": "rt", "jobs": "rt",
     "log": "obs", "metrics": "obs",
-    "file": "net", "process": "net",
+    "file": "net", "process": "net", "tls": "net",
     "addr": "net", "address": "net", "stream": "net", "listen": "net", "dns": "net",
     "datagram": "net",
     "guard": "guard", "pool": "guard", "breaker": "guard",

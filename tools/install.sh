@@ -2,7 +2,8 @@
 # Installs with apt what a purpose needs and this machine lacks; asks for nothing, and does
 # nothing at all where everything is there.
 #
-#   tools/install.sh PURPOSE...      build | test | lint | sanitize | bench | valgrind | cross
+#   tools/install.sh PURPOSE...      build | test | lint | sanitize | bench | valgrind | cross |
+#                                    conformance | components
 #
 # libyyjson is the one package that a supported release (Debian 12) lacks. There it is taken from
 # the next Debian release, from the mirror that the machine already uses, with package lists and
@@ -23,8 +24,12 @@ packages_for() {
     bench) echo valgrind wrk python3 ;;
     valgrind) echo valgrind python3 ;;
     cross) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
-    *)  echo "tools/install.sh: no purpose '$1': give build, test, lint, sanitize, bench, valgrind" \
-             "or cross" >&2
+    # Go, cargo and node are taken as they are: the distribution's are too old.
+    conformance) echo nghttp2-server openssl git python3 python3-venv ;;
+    components) echo nghttp2-client nghttp2-server nginx-light haproxy curl openssl testssl.sh \
+                     python3 python3-venv ;;
+    *)  echo "tools/install.sh: no purpose '$1': give build, test, lint, sanitize, bench, valgrind," \
+             "cross, conformance or components" >&2
         return 1 ;;
     esac
 }

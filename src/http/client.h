@@ -4,6 +4,7 @@
  *   client_conn.c    a pooled connection
  *   client_head.c    the request's head, written
  *   client_call.c    one call: send, the answer's head, its body, the end
+ *   client_h1.c      … over HTTP/1.1
  *   client_fetch.c   weir_fetch(): the whole answer in memory
  *   client_stream.c  weir_request_open(): in pieces */
 #ifndef HTTP_CLIENT_H
@@ -87,6 +88,27 @@ enum {
     CALL_WANTS_JSON = 512
 };
 
+struct weir_request;
+
+/* What differs between the versions of HTTP. All but leave are checkpoints. */
+struct client_wire {
+    /* Send the head, and .body, on the connection that the call has. */
+    int (*send)(struct weir_request *call);
+    /* The next piece of a streamed body; and its end. */
+    int (*write)(struct weir_request *call, weir_str data);
+    int (*finish)(struct weir_request *call);
+    /* Receive the head of the final answer. */
+    int (*head)(struct weir_request *call, weir_response *ret_response);
+    /* The next piece of the body: 1 and a slice, or 0 at its end. */
+    int (*body)(struct weir_request *call, weir_str *ret_data);
+    /* No head came, but rc: is it safe to send the request once more? */
+    bool (*may_repeat)(const struct weir_request *call, int rc);
+    /* Give connection and lease back. */
+    void (*leave)(struct weir_request *call);
+};
+
+extern const struct client_wire client_h1_wire;
+
 /* One call. All zero, but for what client_call_init() fills in. */
 struct weir_request {
     weir_str url_text;
@@ -96,6 +118,7 @@ struct weir_request {
     enum http_method method;
     weir_client *client;
     struct client_origin *origin;
+    const struct client_wire *wire;
     weir_lease lease;
     struct client_conn *conn;
     unsigned flags;
@@ -119,10 +142,12 @@ int client_call_answer(struct weir_request *call, weir_response *ret_response);
 int client_call_body(struct weir_request *call, weir_str *ret_data);
 /* Give everything back; never waits. The connection is kept when all is well. */
 void client_call_end(struct weir_request *call);
-/* Send bytes of the body in order. A checkpoint. */
-int client_call_write(struct weir_request *call, const struct iovec *vectors, unsigned count);
 /* Add what the call was to the chain. */
 int client_call_wrap(const struct weir_request *call, int rc, const char *doing);
+/* Begin the chain with it. */
+int client_call_fail(const struct weir_request *call, int rc, const char *what);
+/* Is it the code of a connection that is gone? */
+bool client_is_lost(int rc);
 
 /* Write the head into a new buffer. */
 int client_head_write(const struct weir_request *call, struct buf **ret_buf);

@@ -1,7 +1,6 @@
 /* weir_request_open() and its kin: a call whose bodies go through in pieces, for
  * what is too large to keep, or is passed on as it comes. */
 #include "http/client.h"
-#include "http/h1_write.h"
 
 int weir_request_open_opt(weir_str url, weir_request **ret_request, const weir_fetch_opts *opts)
 {
@@ -22,30 +21,16 @@ int weir_request_open_opt(weir_str url, weir_request **ret_request, const weir_f
     return 0;
 }
 
-static int write_chunk(struct weir_request *call, weir_str data)
+static int write_piece(struct weir_request *call, weir_str data)
 {
-    char size[H1_CHUNK_HEAD_MAX];
-    struct h1_out out;
-    struct iovec vectors[3];
-
-    h1_out_init(&out, size, sizeof(size));
-    h1_write_chunk_head(&out, data.len);
-    vectors[0] = (struct iovec){ size, out.len };
-    vectors[1] = (struct iovec){ (char *)data.ptr, data.len };
-    vectors[2] = (struct iovec){ (char *)H1_CHUNK_TAIL.ptr, H1_CHUNK_TAIL.len };
-    return client_call_write(call, vectors, 3);
-}
-
-static int write_plain(struct weir_request *call, weir_str data)
-{
-    struct iovec vector = { (char *)data.ptr, data.len };
+    bool announced = call->opts.stream_bytes != WEIR_CHUNKED;
     int rc;
 
-    if (data.len > call->upload_left)
+    if (announced && data.len > call->upload_left)
         return weir_fail(-EINVAL, "the request's body is longer than its announced %llu bytes",
                          (unsigned long long)call->opts.stream_bytes);
-    rc = client_call_write(call, &vector, 1);
-    if (rc == 0)
+    rc = call->wire->write(call, data);
+    if (rc == 0 && announced)
         call->upload_left -= data.len;
     if (call->upload_left == 0)
         call->flags &= ~(unsigned)CALL_UPLOADING;
@@ -64,14 +49,12 @@ int weir_request_write(weir_request *call, weir_str data)
         return 0;
     if (!(call->flags & CALL_UPLOADING))
         return weir_fail(-EINVAL, "the request's body is complete, or was not announced");
-    rc = call->opts.stream_bytes == WEIR_CHUNKED ? write_chunk(call, data)
-                                                 : write_plain(call, data);
+    rc = write_piece(call, data);
     return rc < 0 ? client_call_wrap(call, rc, "sending the request's body") : 0;
 }
 
 int weir_request_end(weir_request *call)
 {
-    struct iovec last = { (char *)H1_LAST_CHUNK.ptr, H1_LAST_CHUNK.len };
     int rc = rt_check();
 
     if (rc < 0 || !(call->flags & CALL_UPLOADING))
@@ -79,7 +62,7 @@ int weir_request_end(weir_request *call)
     if (call->opts.stream_bytes != WEIR_CHUNKED)
         return weir_fail(-EINVAL, "the request's body lacks %llu bytes of what was announced",
                          (unsigned long long)call->upload_left);
-    rc = client_call_write(call, &last, 1);
+    rc = call->wire->finish(call);
     if (rc < 0)
         return client_call_wrap(call, rc, "ending the request's body");
     call->flags &= ~(unsigned)CALL_UPLOADING;

@@ -26,7 +26,7 @@ void client_conn_close(struct client_conn *conn)
 {
     struct loop *loop = loop_self();
 
-    loop_io(loop)->detach(loop, &conn->file, false);
+    io_detach(loop, &conn->file, false);
     base_free(conn);
 }
 
@@ -40,7 +40,7 @@ bool client_conn_dead(weir_pool_item *item)
     struct loop *loop = loop_self();
     struct client_conn *conn = container_of(item, struct client_conn, item);
 
-    return loop_io(loop)->is_dead(loop, &conn->file) ||
+    return io_is_dead(loop, &conn->file) ||
            (conn->origin->named && !dns_lists(conn->origin->host, &conn->addr));
 }
 

@@ -83,7 +83,7 @@ static void conn_bury(struct h1_conn *c)
         outq_drop(&c->work->out, WEIR_EGONE);
         work_give(c);
     }
-    loop_io(home->loop)->detach(home->loop, &c->file, false);
+    io_detach(home->loop, &c->file, false);
     list_remove(&c->link);
     list_push(&home->closed, &c->link);
     home->connection_count--;
@@ -121,7 +121,7 @@ void h1_abort(struct h1_conn *c)
     /* RFC 9112, section 8: an answer that ends with the connection has no other
      * mark of being cut short. */
     if (c->flags & H1_RESET)
-        loop_io(loop)->reset(loop, &c->file);
+        io_reset(loop, &c->file);
     lose_exchange(c);
     c->state = H1_CLOSED;
     timer_clear(loop, &c->timer);
@@ -149,7 +149,7 @@ static void conn_linger(struct h1_conn *c)
     struct loop *loop = c->home->loop;
 
     if (c->flags & H1_SAW_END || !(c->flags & H1_MUST_LINGER) ||
-        loop_io(loop)->shutdown(loop, &c->file, SHUT_WR) < 0) {
+        io_shutdown(loop, &c->file, SHUT_WR) < 0) {
         h1_abort(c);
         return;
     }
@@ -471,7 +471,7 @@ void h1_accepted(struct server_loop *home, int fd)
     if (!c) {
         struct io_file none = { .fd = fd };
 
-        loop_io(home->loop)->detach(home->loop, &none, false);
+        io_detach(home->loop, &none, false);
         return;
     }
     memset((char *)c + sizeof(c->head), 0, sizeof(*c) - sizeof(c->head));
@@ -483,9 +483,9 @@ void h1_accepted(struct server_loop *home, int fd)
     c->recv.file = &c->file;
     c->recv.done = recv_done;
     timer_init(&c->timer, conn_timer);
-    if (loop_io(home->loop)->attach(home->loop, &c->file, fd, false) < 0) {
+    if (io_attach(home->loop, &c->file, fd, false) < 0) {
         c->file.fd = fd;
-        loop_io(home->loop)->detach(home->loop, &c->file, false);
+        io_detach(home->loop, &c->file, false);
         slab_free(&home->conns, c);
         return;
     }

@@ -40,7 +40,7 @@ int weir_listen_opt(const char *address, weir_listener **ret_listener, const wei
         base_free(self);
         return rc;
     }
-    rc = loop_io(loop)->attach(loop, &self->file, self->socket.fd, true);
+    rc = io_attach(loop, &self->file, self->socket.fd, true);
     if (rc < 0) {
         listen_socket_close(&self->socket);
         base_free(self);
@@ -139,7 +139,7 @@ void weir_listener_close(weir_listener *self)
 
     if (!self)
         return;
-    loop_io(loop)->detach(loop, &self->file, true);
+    io_detach(loop, &self->file, true);
     listen_socket_close(&self->socket);
     base_free(self);
 }

@@ -66,7 +66,7 @@ static void race_timer(struct timer *timer)
 
 static void attempt_close(struct attempt *a)
 {
-    loop_io(loop_self())->detach(loop_self(), &a->file, false);
+    io_detach(loop_self(), &a->file, false);
 }
 
 static void attempt_ended(struct attempt *a)
@@ -103,7 +103,7 @@ static int attempt_open(struct attempt *a)
 
     if (fd < 0)
         return fd;
-    rc = loop_io(loop)->attach(loop, &a->file, fd, false);
+    rc = io_attach(loop, &a->file, fd, false);
     if (rc < 0)
         tcp_close_fd(fd);
     return rc;

@@ -129,7 +129,7 @@ void weir_datagram_close(weir_datagram *d)
         return;
     unix_path_release(&d->addr, &d->path);
     if (d->fd >= 0)
-        loop_io(loop_self())->detach(loop_self(), &file, false);
+        io_detach(loop_self(), &file, false);
     base_free(d->in);
     base_free(d->out);
     base_free(d);

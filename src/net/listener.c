@@ -65,7 +65,7 @@ void listen_socket_close(struct listen_socket *socket)
     struct io_file file = { .fd = socket->fd };
 
     unix_path_release(&socket->addr, &socket->path);
-    loop_io(loop_self())->detach(loop_self(), &file, false);
+    io_detach(loop_self(), &file, false);
     socket->fd = -1;
 }
 
@@ -109,7 +109,7 @@ static void refuse(struct listener *listener, int fd, const char *why)
     struct io_file file = { .fd = fd };
     char text[ADDR_TEXT_BYTES];
 
-    loop_io(listener->loop)->detach(listener->loop, &file, false);
+    io_detach(listener->loop, &file, false);
     changed(listener);
     if (may_say(listener, SAID_REFUSED))
         weir_warn("connections at %s are refused: %s", addr_format(&listener->addr, text).ptr, why);
@@ -157,7 +157,7 @@ static bool accept_all(struct listener *listener)
 static void finish(struct listener *listener)
 {
     timer_clear(listener->loop, &listener->retry);
-    loop_io(listener->loop)->detach(listener->loop, &listener->file, true);
+    io_detach(listener->loop, &listener->file, true);
     listener->stopped(listener);
 }
 
@@ -208,7 +208,7 @@ int listener_start(struct listener *listener, const struct listen_socket *socket
     listener->op.file = &listener->file;
     listener->op.done = accept_done;
     timer_init(&listener->retry, retry);
-    rc = loop_io(loop)->attach(loop, &listener->file, socket->fd, true);
+    rc = io_attach(loop, &listener->file, socket->fd, true);
     if (rc < 0)
         return rc;
     accept_all(listener);

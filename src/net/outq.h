@@ -79,7 +79,7 @@ static inline bool outq_sending(const struct outq *q)
  * while the peer reads. */
 static inline uint64_t outq_progress(const struct outq *q)
 {
-    return q->sent_bytes + (q->op.pending ? q->op.send.moved : 0);
+    return q->sent_bytes + (q->op.pending ? io_progress(&q->op) : 0);
 }
 
 /* Give up a send under way (ended will be called), and every later one. */

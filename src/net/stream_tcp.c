@@ -42,7 +42,7 @@ static void tcp_free(struct tcp_stream *self)
     timer_clear(loop, &self->linger);
     loop_undefer(&self->flush);
     list_remove(&self->link);
-    loop_io(loop)->detach(loop, &self->file, false);
+    io_detach(loop, &self->file, false);
     base_free(self);
 }
 
@@ -200,7 +200,7 @@ static int tcp_shutdown(weir_stream *s)
     struct tcp_stream *self = (struct tcp_stream *)s;
     struct loop *loop = loop_self();
 
-    return loop_io(loop)->shutdown(loop, &self->file, SHUT_WR);
+    return io_shutdown(loop, &self->file, SHUT_WR);
 }
 
 /* ---- input ----------------------------------------------------------------------------- */
@@ -326,7 +326,7 @@ int stream_tcp_adopt(int fd, weir_stream **ret_stream)
     struct loop *loop = loop_self();
     int rc;
 
-    rc = self ? loop_io(loop)->attach(loop, &self->file, fd, false) : -ENOMEM;
+    rc = self ? io_attach(loop, &self->file, fd, false) : -ENOMEM;
     if (rc < 0) {
         tcp_close_fd(fd);
         base_free(self);

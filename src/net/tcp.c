@@ -19,7 +19,7 @@ void tcp_close_fd(int fd)
 {
     struct io_file file = { .fd = fd };
 
-    loop_io(loop_self())->detach(loop_self(), &file, false);
+    io_detach(loop_self(), &file, false);
 }
 
 bool tcp_is_own_peer(struct io_file *file)

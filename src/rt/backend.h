@@ -29,6 +29,7 @@
 struct loop;
 struct block_job;
 struct io_op;
+struct io_file;
 struct name_query;
 
 /* What becomes of a blocking call whose caller goes. */
@@ -38,10 +39,30 @@ typedef void io_done_fn(struct io_op *op);
 
 enum io_kind { IO_ACCEPT, IO_CONNECT, IO_RECV, IO_SEND, IO_POLL };
 
+/* What may stand between a file and the backend, TLS for one: the operations of the
+ * file's owner are its own, with the backend's contract, while it does others on a file
+ * of its own. It is embedded in whoever layers, and set after attach. */
+struct io_layer {
+    const struct io_layer_ops *ops;
+};
+
+struct io_layer_ops {
+    bool (*submit)(struct io_layer *layer, struct io_op *op);
+    void (*cancel)(struct io_layer *layer, struct io_op *op);
+    /* The file's fd becomes -1 and its layer NULL; the layer ends when it can. */
+    void (*detach)(struct io_layer *layer, struct io_file *file, bool keep_open);
+    int (*shutdown)(struct io_layer *layer, int how);
+    void (*reset)(struct io_layer *layer);
+    bool (*is_dead)(struct io_layer *layer);
+    /* How far a pending send is, as op->send.moved of one without a layer. */
+    size_t (*progress)(const struct io_layer *layer, const struct io_op *op);
+};
+
 /* A descriptor that a backend knows: embedded in its owner, attached once. */
 struct io_file {
     int fd;                       /* -1: not attached */
     uint8_t ready, flags;         /* the backend's */
+    struct io_layer *layer;       /* NULL: none; attach sets it so */
     union {
         struct {
             struct io_op *reader, *writer; /* pending operations: one of each at most */

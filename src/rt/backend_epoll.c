@@ -320,6 +320,7 @@ static int epoll_attach(struct loop *loop, struct io_file *file, int fd, bool li
     file->ready = listening ? CAN_READ : CAN_WRITE;
     file->flags = 0;
     file->reader = file->writer = NULL;
+    file->layer = NULL;
     if (listening)
         return 0;
     if (epoll_ctl(backend_of(loop)->epoll, EPOLL_CTL_ADD, fd, &event) < 0) {

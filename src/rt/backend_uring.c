@@ -716,6 +716,7 @@ static int uring_attach(struct loop *loop, struct io_file *file, int fd, bool li
 
     file->fd = -1;
     file->own = NULL;
+    file->layer = NULL;
     if (!slot)
         return -ENOMEM;
     memset((char *)slot + sizeof(slot->head), 0, sizeof(*slot) - sizeof(slot->head));

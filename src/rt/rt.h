@@ -50,6 +50,7 @@ enum loop_local {
     LOOP_LOCAL_WEB,
     LOOP_LOCAL_OBS,
     LOOP_LOCAL_GUARD,
+    LOOP_LOCAL_TLS,
     LOOP_LOCALS
 };
 void *loop_local(struct loop *loop, enum loop_local key);
@@ -58,14 +59,60 @@ void loop_local_set(struct loop *loop, enum loop_local key, void *value, void (*
 /* ---- input and output --------------------------------------------------- */
 
 const struct io_ops *loop_io(struct loop *loop);
-/* Short forms of the backend's calls on the given loop. */
+/* The backend's calls on the given loop, or those of the file's layer. */
+static inline bool io_is_layered(const struct io_file *file)
+{
+    return __builtin_expect(file && file->layer, 0);
+}
 static inline bool io_submit(struct loop *loop, struct io_op *op)
 {
+    if (io_is_layered(op->file))
+        return op->file->layer->ops->submit(op->file->layer, op);
     return loop_io(loop)->submit(loop, op);
 }
 static inline void io_cancel(struct loop *loop, struct io_op *op)
 {
-    loop_io(loop)->cancel(loop, op);
+    if (io_is_layered(op->file))
+        op->file->layer->ops->cancel(op->file->layer, op);
+    else
+        loop_io(loop)->cancel(loop, op);
+}
+static inline int io_attach(struct loop *loop, struct io_file *file, int fd, bool listening)
+{
+    return loop_io(loop)->attach(loop, file, fd, listening);
+}
+static inline void io_detach(struct loop *loop, struct io_file *file, bool keep_open)
+{
+    if (io_is_layered(file))
+        file->layer->ops->detach(file->layer, file, keep_open);
+    else
+        loop_io(loop)->detach(loop, file, keep_open);
+}
+static inline int io_shutdown(struct loop *loop, struct io_file *file, int how)
+{
+    if (io_is_layered(file))
+        return file->layer->ops->shutdown(file->layer, how);
+    return loop_io(loop)->shutdown(loop, file, how);
+}
+static inline void io_reset(struct loop *loop, struct io_file *file)
+{
+    if (io_is_layered(file))
+        file->layer->ops->reset(file->layer);
+    else
+        loop_io(loop)->reset(loop, file);
+}
+static inline bool io_is_dead(struct loop *loop, struct io_file *file)
+{
+    if (io_is_layered(file))
+        return file->layer->ops->is_dead(file->layer);
+    return loop_io(loop)->is_dead(loop, file);
+}
+/* How many bytes of a pending send are gone. */
+static inline size_t io_progress(const struct io_op *op)
+{
+    if (io_is_layered(op->file))
+        return op->file->layer->ops->progress(op->file->layer, op);
+    return op->send.moved;
 }
 
 /* ---- timers ------------------------------------------------------------- */

@@ -431,6 +431,7 @@ static int sim_attach(struct loop *loop, struct io_file *file, int number, bool 
     file->fd = number;
     file->ready = file->flags = 0;
     file->reader = file->writer = NULL;
+    file->layer = NULL;
     return 0;
 }
 

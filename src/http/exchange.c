@@ -9,10 +9,9 @@
 
 #include <weir/log.h>
 
-#include "http/h1_conn.h"
 #include "http/server_loop.h"
 
-weir_exchange *exchange_new(struct server_loop *home, struct h1_conn *conn)
+weir_exchange *exchange_new(struct server_loop *home, const struct exchange_wire *wire, void *conn)
 {
     struct arena arena;
     weir_exchange *x;
@@ -28,6 +27,7 @@ weir_exchange *exchange_new(struct server_loop *home, struct h1_conn *conn)
         return NULL;
     }
     x->arena = arena;
+    x->wire = wire;
     x->conn = conn;
     x->home = home;
     x->refs = 1;
@@ -312,7 +312,7 @@ weir_str weir_client_address(weir_exchange *x)
     exchange_check_home(x);
     if (x->peer[0] == '\0' && x->conn &&
         loop_io(x->home->loop)
-                ->address(x->home->loop, &x->conn->file, true, &addr.storage, &addr.len) == 0)
+                ->address(x->home->loop, x->wire->file(x), true, &addr.storage, &addr.len) == 0)
         return addr_format(&addr, x->peer);
     return weir_str_c(x->peer);
 }
@@ -320,7 +320,7 @@ weir_str weir_client_address(weir_exchange *x)
 bool weir_client_gone(const weir_exchange *x)
 {
     exchange_check_home(x);
-    return !x->conn || x->gone || (x->conn->flags & H1_SAW_END);
+    return !x->conn || x->gone || x->wire->input_over(x);
 }
 
 /* ---- for the layer above ---------------------------------------------------------- */

@@ -4,7 +4,8 @@
  * when the first byte of a head is there. Its life:
  *
  *   the connection's   while the head comes in, the handler runs, what is left
- *                      of its body is read; conn points back to the connection
+ *                      of its body is read; conn points back to the connection,
+ *                      and wire says how its version of HTTP does things
  *   nobody's           conn is NULL: the connection was lost, or has gone on;
  *                      the handler, or jobs for after the reply, still run
  *
@@ -21,17 +22,19 @@
 #define EXCHANGE_FIELDS_MAX 64
 #define EXCHANGE_FIELDS_BYTES 8192
 #define EXCHANGE_JOBS_MAX 16
+#define REPLY_TYPE_MAX 256 /* of a Content-Type */
 
-struct h1_conn;
 struct server_loop;
 
 /* The request's body; only exchanges that have one hold this. */
 struct exchange_body {
-    struct h1_body decoder;
+    struct h1_body decoder; /* HTTP/1's */
+    uint64_t max_bytes;     /* of content */
+    uint64_t taken;         /* content lent to readers, or dropped */
     struct buf *lent;       /* what the last read lent lies in it */
     struct body_piece *kept; /* read by a weir_body_all() that was given up */
     struct wait *reader;    /* the task in weir_body_read() */
-    uint64_t received;      /* bytes fed, framing counted */
+    uint64_t received;      /* bytes that have moved it on, framing counted */
     /* The rate is that of the time spent waiting, window after window. */
     int64_t waiting_since_ns;
     int64_t waited_ns;
@@ -60,6 +63,42 @@ struct out_wait {
     bool refers;        /* … or, here, when the kernel is done with its memory */
 };
 
+/* The head of an answer, and what goes with it. */
+struct reply_head {
+    int status;
+    weir_str type;  /* absent: none */
+    int64_t length; /* of the body; -1: not known yet */
+    weir_str copy;  /* the body, to be copied … */
+    bool whole;     /* … and there is nothing behind it */
+};
+
+/* What differs between the versions of HTTP. All but file() and what says so is
+ * called only while the exchange has its connection. */
+struct exchange_wire {
+    const char *version; /* "1.1", "2": OpenTelemetry's network.protocol.version */
+    /* Answers; they never wait but for write and drain. */
+    int (*begin)(weir_exchange *x, const struct reply_head *head);
+    int (*write)(weir_exchange *x, weir_str data); /* a piece, not empty */
+    int (*end)(weir_exchange *x);                  /* the body's end */
+    int (*drain)(weir_exchange *x);                /* until the kernel has it all */
+    bool (*lost)(const weir_exchange *x);          /* nothing can be sent any more */
+    void (*fail)(weir_exchange *x, int code);      /* nothing will be sent any more */
+    void (*incomplete)(weir_exchange *x); /* an answer that was begun is to look cut short */
+    /* The body of the request. */
+    void (*limit)(weir_exchange *x, uint64_t max_bytes);
+    int (*take)(weir_exchange *x, weir_str *ret_data); /* 1: lent; 0: nothing there; or a
+                                                          failure, which is noted */
+    int (*ask)(weir_exchange *x);          /* a reader is about to wait */
+    bool (*arrived)(const weir_exchange *x); /* it need not: there is input, or will be none */
+    bool (*input_over)(const weir_exchange *x); /* the peer sends nothing more */
+    void (*wake_at)(weir_exchange *x, int64_t at_ns); /* look at the pace then, at the latest */
+    /* The handler. */
+    void (*started)(weir_exchange *x);     /* it has its first turn */
+    void (*handled)(weir_exchange *x, bool own_stack); /* it has ended, and is answered;
+                                                          own_stack: it ran in a task */
+    struct io_file *(*file)(const weir_exchange *x);
+};
+
 struct exchange_hook {
     struct exchange_hook *next;
     void (*fn)(void *ptr);
@@ -70,7 +109,8 @@ struct exchange_hook {
 
 struct weir_exchange {
     struct arena arena;
-    struct h1_conn *conn;
+    const struct exchange_wire *wire;
+    void *conn;               /* the wire's: where it is answered; NULL: nowhere any more */
     struct server_loop *home;
     struct http_head *head;
     struct exchange_body *in; /* NULL: no body */
@@ -108,7 +148,7 @@ struct weir_exchange {
 };
 
 /* exchange.c: its life */
-weir_exchange *exchange_new(struct server_loop *home, struct h1_conn *conn);
+weir_exchange *exchange_new(struct server_loop *home, const struct exchange_wire *wire, void *conn);
 void exchange_make_ids(weir_exchange *x);
 void exchange_unref(weir_exchange *x);
 /* Start the jobs for after the reply; the server lets go of x. */
@@ -120,8 +160,18 @@ int exchange_problem(weir_exchange *x, int status, weir_str detail);
 int exchange_problem_of(weir_exchange *x, const struct http_problem *problem);
 /* End a body that was begun, without a check for a cancel. */
 int exchange_end(weir_exchange *x);
-/* Output has drained, or failed: wake who waits for that. */
-void exchange_output_moved(weir_exchange *x);
+/* Can nothing be sent any more? */
+static inline bool exchange_is_lost(const weir_exchange *x)
+{
+    return !x->conn || x->gone || x->wire->lost(x);
+}
+/* Is the answer's body what was announced, so far? */
+static inline bool exchange_is_whole(const weir_exchange *x)
+{
+    return x->bodiless || (x->framing == REPLY_LENGTH && x->out_left == 0);
+}
+/* Park the task until output has moved; the wire wakes x->writer. */
+int exchange_park_writer(weir_exchange *x, struct out_wait *writer);
 
 /* exchange_body.c */
 int exchange_body_init(weir_exchange *x, uint64_t max_bytes);
@@ -129,8 +179,12 @@ int exchange_body_init(weir_exchange *x, uint64_t max_bytes);
 void exchange_body_arrived(weir_exchange *x);
 /* The reader has waited for a window's time: false when too little came. */
 bool exchange_body_keeps_pace(weir_exchange *x, int64_t *ret_next_ns);
-/* Use up input and drop it. 1: complete; 0: more to come; or the failure. */
-int exchange_body_discard(weir_exchange *x);
+/* Note the body's first failure, and return it. */
+int exchange_body_fail(struct exchange_body *in, int rc, int status);
+/* What was lent is given back. */
 void exchange_body_done(weir_exchange *x);
+
+/* exchange_serve.c: from a whole head to the end of its handler */
+void exchange_serve(weir_exchange *x);
 
 #endif

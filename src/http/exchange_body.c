@@ -1,7 +1,7 @@
 /* The request's body, as its handler reads it.
  *
- * The connection receives, and keeps at most two buffers; this decodes them where
- * they lie and lends the content. A lent slice keeps its buffer until the next
+ * The connection receives, and keeps a bounded number of buffers; the wire finds the
+ * content where it lies and lends it. A lent slice keeps its buffer until the next
  * read, while the connection goes on receiving into others.
  *
  * The client's pace is judged by the time that a reader spent waiting: a handler
@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "http/h1_conn.h"
 #include "http/server_loop.h"
 
 /* What has been read stays in the exchange until all of it is there: a read that is
@@ -28,9 +27,9 @@ int exchange_body_init(weir_exchange *x, uint64_t max_bytes)
 
     if (!in)
         return -ENOMEM;
-    h1_body_init(&in->decoder, x->head, &x->home->opts->limits, max_bytes);
     in->want_continue = x->head->expect_continue;
     x->in = in;
+    x->wire->limit(x, max_bytes);
     return 0;
 }
 
@@ -52,7 +51,7 @@ void exchange_body_arrived(weir_exchange *x)
     wait_wake(reader, 0);
 }
 
-static int body_fail(struct exchange_body *in, int rc, int status)
+int exchange_body_fail(struct exchange_body *in, int rc, int status)
 {
     if (in->failed == 0) {
         in->failed = rc;
@@ -90,7 +89,7 @@ bool exchange_body_keeps_pace(weir_exchange *x, int64_t *ret_next_ns)
     pace_account(x);
     if (in->waited_ns >= window_ns(x)) {
         if (in->received - in->window_bytes < least) {
-            body_fail(in, WEIR_EPEERTIMEOUT, 408);
+            exchange_body_fail(in, WEIR_EPEERTIMEOUT, 408);
             exchange_body_arrived(x);
             return false;
         }
@@ -111,76 +110,26 @@ static void reader_abandon(struct wait *wait, int code)
     wait_wake(wait, code);
 }
 
-/* RFC 9110, section 10.1.1: a server that has the body already need not say it. */
-static int send_continue(weir_exchange *x)
-{
-    struct h1_work *w = x->conn->work;
-
-    x->in->want_continue = false;
-    if (w->in || x->reply != REPLY_NONE)
-        return 0;
-    if (outq_copy(&w->out, WEIR_S("HTTP/1.1 100 Continue\r\n\r\n")) < 0)
-        return WEIR_EBUDGET;
-    h1_flush_soon(x->conn);
-    return 0;
-}
-
-/* Is there input, or the certainty that none will come? */
-static bool input_is_decided(const weir_exchange *x)
-{
-    return !x->conn || x->conn->work->in || (x->conn->flags & H1_SAW_END) || x->in->failed;
-}
-
 static int wait_input(weir_exchange *x)
 {
     struct exchange_body *in = x->in;
     struct wait wait = { .abandon = reader_abandon, .what = "the request's body", .object = x };
-    int rc = in->want_continue ? send_continue(x) : 0;
+    int rc = x->wire->ask(x);
 
     if (rc < 0)
         return rc;
-    h1_read(x->conn);
-    if (input_is_decided(x))
+    if (!x->conn || in->failed || x->wire->arrived(x))
         return 0;
     in->reader = &wait;
     in->timed = !x->route.streaming;
     in->waiting_since_ns = loop_now_ns(x->home->loop);
     if (in->timed)
-        h1_set_deadline(x->conn, in->waiting_since_ns + window_ns(x) - in->waited_ns);
+        x->wire->wake_at(x, in->waiting_since_ns + window_ns(x) - in->waited_ns);
     rc = rt_park(&wait);
     in->reader = NULL;
     if (in->timed)
         pace_account(x);
     return rc;
-}
-
-/* Decode what is there. 1: *ret_data is lent; 0: no more to be had from what is
- * there (see in->complete); or the failure. */
-static int decode(weir_exchange *x, struct h1_work *w, weir_str *ret_data)
-{
-    struct exchange_body *in = x->in;
-
-    while (w->in && !in->complete) {
-        struct buf *buf = w->in;
-        weir_str bytes = weir_str_from(buf->data + buf->from, buf->to - buf->from), data;
-        size_t used;
-        int rc = h1_body_feed(&in->decoder, bytes, &used, &data, &in->fault);
-
-        if (rc < 0)
-            return body_fail(in, rc, in->fault.status);
-        buf->from += (uint32_t)used;
-        in->received += used;
-        in->complete = rc == H1_BODY_END || h1_body_complete(&in->decoder);
-        if (rc == H1_BODY_DATA) {
-            in->lent = buf_ref(buf);
-            *ret_data = data;
-        }
-        if (buf->from == buf->to)
-            h1_input_used(w);
-        if (rc == H1_BODY_DATA)
-            return 1;
-    }
-    return 0;
 }
 
 static int read_check(weir_exchange *x)
@@ -202,16 +151,15 @@ static ssize_t read_on(weir_exchange *x, weir_str *ret_data)
         return rc;
     exchange_body_done(x); /* what was lent before */
     while (in->failed == 0) {
-        rc = x->conn ? decode(x, x->conn->work, ret_data) : 0;
+        rc = x->conn ? x->wire->take(x, ret_data) : 0;
         if (rc > 0) {
-            h1_read(x->conn);
             rt_spend();
             return (ssize_t)ret_data->len;
         }
         if (rc < 0 || in->complete)
             return rc;
-        if (!x->conn || (x->conn->flags & H1_SAW_END))
-            return body_fail(in, WEIR_ETRUNCATED, 400);
+        if (!x->conn || x->wire->input_over(x))
+            return exchange_body_fail(in, WEIR_ETRUNCATED, 400);
         rc = wait_input(x);
         if (rc < 0)
             return rc;
@@ -237,29 +185,6 @@ ssize_t weir_body_read(weir_exchange *x, weir_str *ret_data)
     *ret_data = weir_str_from(kept->data, kept->len);
     rt_spend();
     return (ssize_t)kept->len;
-}
-
-int exchange_body_discard(weir_exchange *x)
-{
-    struct h1_work *w = x->conn->work;
-    weir_str data = WEIR_S("");
-    int rc;
-
-    exchange_body_done(x);
-    while (!x->in->complete) {
-        uint64_t before = x->in->received;
-
-        rc = x->in->failed ? x->in->failed : decode(x, w, &data);
-        exchange_body_done(x);
-        if (rc < 0)
-            return rc;
-        w->dropped += (uint32_t)(x->in->received - before);
-        if (w->dropped > x->home->opts->linger_bytes)
-            return WEIR_EBODYSIZE;
-        if (rc == 0 && !x->in->complete)
-            return 0;
-    }
-    return 1;
 }
 
 /* ---- all of it ----------------------------------------------------------------------- */
@@ -330,16 +255,14 @@ int weir_body_all(weir_exchange *x, weir_str *ret_body)
         *ret_body = WEIR_S("");
         return rt_check();
     }
-    if (x->head->body == HTTP_BODY_LENGTH &&
-        (uint64_t)x->head->content_length <= in->decoder.max_bytes)
-        return read_known(x, (size_t)x->head->content_length - h1_body_taken(&in->decoder),
-                          ret_body);
+    if (x->head->body == HTTP_BODY_LENGTH && (uint64_t)x->head->content_length <= in->max_bytes)
+        return read_known(x, (size_t)((uint64_t)x->head->content_length - in->taken), ret_body);
     for (end = &in->kept; *end; end = &(*end)->next)
         len += (*end)->len;
     while ((n = read_on(x, &data)) > 0) {
         *end = piece_new(x, data.len);
         if (!*end) /* and what was read is lost */
-            return body_fail(in, -ENOMEM, 503);
+            return exchange_body_fail(in, -ENOMEM, 503);
         piece_add(*end, data);
         end = &(*end)->next;
         len += data.len;

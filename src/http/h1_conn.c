@@ -15,7 +15,7 @@
  * while there is input or output; in SERVE and DRAIN, and only there, work->x has
  * a whole head; a CLOSED connection with nothing pending is in the graveyard and
  * freed at the end of the batch, so that nobody up the stack loses it. */
-#include "http/h1_conn.h"
+#include "http/h1_wire.h"
 
 #include <errno.h>
 #include <string.h>
@@ -104,7 +104,7 @@ static void lose_exchange(struct h1_conn *c)
     x->conn = NULL;
     x->gone = true;
     exchange_body_arrived(x);
-    exchange_output_moved(x);
+    h1_output_moved(x);
     if (!x->running)
         exchange_release(x);
     else if (x->route.gone == HTTP_GONE_CANCEL)
@@ -210,7 +210,7 @@ static void output_empty(struct h1_conn *c)
 
     stall_over(c);
     if (w->x)
-        exchange_output_moved(w->x);
+        h1_output_moved(w->x);
     if (c->state == H1_LAST) {
         if (c->flags & H1_RESET)
             h1_abort(c);
@@ -267,7 +267,7 @@ static void output_ended(struct outq *q)
     stall_over(c);
     flush(&w->flush);
     if (c->work && c->work->x)
-        exchange_output_moved(c->work->x);
+        h1_output_moved(c->work->x);
 }
 
 /* ---- input ------------------------------------------------------------------------------------- */

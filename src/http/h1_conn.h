@@ -90,6 +90,8 @@ void h1_close_idle(struct h1_conn *c);
 /* h1_serve.c */
 /* Take the next request off the input, if one is there and none is served. */
 void h1_go_on(struct h1_conn *c);
+/* The exchange in hand is answered. */
+void h1_answered(struct h1_conn *c);
 /* What is left of the body of x was discarded, as far as it is there. */
 void h1_discard(struct h1_conn *c);
 void h1_head_timed_out(struct h1_conn *c);

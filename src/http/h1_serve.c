@@ -1,10 +1,9 @@
 /* Serving: requests off a connection's input, one at a time and in order; their
  * handlers; and what follows an answer.
  *
- * A handler is started when its head is there. When it has ended, on its own
- * stack, its answer is completed, logged and counted, and the next request that
- * is there already is taken at once: so pipelined requests are served one after
- * the other within a batch, and answered by one send.
+ * When a handler has ended, on its own stack, the next request that is there
+ * already is taken at once: so pipelined requests are served one after the other
+ * within a batch, and answered by one send.
  *
  * The end of the client's half (FIN) with a request in hand: an answer that is
  * made without waiting is sent, and so is one that is being written. A handler
@@ -16,99 +15,8 @@
 
 #include <weir/log.h>
 
-#include "http/h1_conn.h"
+#include "http/h1_wire.h"
 #include "http/server_loop.h"
-#include "obs/log.h"
-
-/* ---- the answer's end -------------------------------------------------------------------- */
-
-static void count_answer(weir_exchange *x)
-{
-    struct server_loop *home = x->home;
-    unsigned class = x->gone && x->reply == REPLY_NONE ? 0 : x->status / 100;
-
-    count_add(&home->counts.answered[class], 1);
-    weir_counter_add(home->metrics->requests[class], 1);
-    atomic_store_explicit(&home->counts.in_flight,
-                          atomic_load_explicit(&home->counts.in_flight, memory_order_relaxed) - 1,
-                          memory_order_relaxed);
-    weir_gauge_add(home->metrics->in_flight, -1);
-}
-
-static void log_answer(weir_exchange *x, int rc, const struct chain *chain)
-{
-    struct log_request line = { .method = x->head->method_text,
-                                .path = x->head->path,
-                                .route = x->route.pattern,
-                                .status = x->status,
-                                .duration_ns = loop_now_ns(x->home->loop) - x->began_ns,
-                                .code = x->gone  ? WEIR_EGONE
-                                        : rc < 0 ? rc
-                                                 : 0,
-                                .chain = chain,
-                                .context = &x->context };
-
-    if (rc < 0 && !x->gone && x->status < 400)
-        line.level = WEIR_LOG_ERROR; /* it failed after its head was sent */
-    if (!weir_log_enabled(log_request_level(&line)))
-        return;
-    line.peer = weir_client_address(x);
-    log_request(&line);
-}
-
-/* The handler has not answered. */
-static int answer_failure(weir_exchange *x, int rc, const struct chain *chain)
-{
-    struct http_problem problem = { .status = 500 };
-    const struct http_server_opts *opts = x->home->opts;
-
-    x->fields = NULL; /* they were meant for another answer */
-    x->fields_end = &x->fields;
-    x->field_count = 0;
-    x->field_bytes = 0;
-    if (rc < 0 && opts->map_failure)
-        opts->map_failure(opts->arg, x, rc, chain, &problem);
-    else if (rc < 0)
-        http_problem_of(x, rc, chain, &problem);
-    return exchange_problem_of(x, &problem);
-}
-
-/* What was begun is not completed: it must not look complete. */
-static void leave_incomplete(weir_exchange *x)
-{
-    x->keep_alive = false;
-    if (x->framing == REPLY_UNTIL_CLOSE)
-        x->conn->flags |= H1_RESET;
-}
-
-static bool is_whole(const weir_exchange *x)
-{
-    return x->bodiless || (x->framing == REPLY_LENGTH && x->out_left == 0);
-}
-
-/* The handler has ended with rc, or handle() has answered. */
-static void conclude(weir_exchange *x, int rc, const struct chain *chain)
-{
-    if (x->conn && !x->gone) {
-        if (x->reply == REPLY_NONE) {
-            if (rc >= 0)
-                rc = WEIR_EWRONGUSE; /* it returned without an answer */
-            if (answer_failure(x, rc, chain) < 0)
-                h1_fail_output(x->conn, WEIR_EGONE);
-        } else if (x->reply == REPLY_BEGUN) {
-            int end = rc >= 0 || is_whole(x) ? exchange_end(x) : rc;
-
-            if (end < 0)
-                leave_incomplete(x);
-            rc = rc < 0 ? rc : end;
-        }
-    } else if (x->conn && x->reply == REPLY_BEGUN && !is_whole(x)) {
-        leave_incomplete(x);
-    }
-    count_answer(x);
-    if (rc < 0 || x->status >= 500 || weir_log_enabled(WEIR_LOG_DEBUG))
-        log_answer(x, rc, rc == WEIR_EWRONGUSE && !chain ? chain_current() : chain);
-}
 
 /* ---- what follows ---------------------------------------------------------------------------- */
 
@@ -143,7 +51,7 @@ static void next_request(struct h1_conn *c)
     h1_flush_soon(c);
 }
 
-static void after_answer(struct h1_conn *c)
+void h1_answered(struct h1_conn *c)
 {
     weir_exchange *x = c->work->x;
 
@@ -167,7 +75,7 @@ static void after_answer(struct h1_conn *c)
 
 void h1_discard(struct h1_conn *c)
 {
-    int rc = exchange_body_discard(c->work->x);
+    int rc = h1_body_discard(c->work->x);
 
     if (rc > 0) {
         next_request(c);
@@ -183,121 +91,19 @@ void h1_body_given_up(struct h1_conn *c)
     h1_finish(c, H1_MUST_LINGER);
 }
 
-/* ---- handlers ---------------------------------------------------------------------------------- */
-
-static int handler_run(void *arg)
-{
-    weir_exchange *x = arg;
-    int rc;
-
-    x->ran = true;
-    if (x->conn && x->conn->flags & H1_SAW_END)
-        h1_flush_soon(x->conn); /* where the end is looked at once this has had its turn */
-    rc = x->route.handler(x);
-    if (rc < 0) {
-        x->reason = (uint8_t)weir_cancel_reason(NULL);
-        x->gone |= x->reason == WEIR_REASON_GONE;
-    }
-    return rc;
-}
-
-/* The handler and all that it started have ended. */
-static void handler_ended(void *arg, int rc, struct chain *chain)
-{
-    weir_exchange *x = arg;
-    struct h1_conn *c;
-    bool own_stack = x->ran;
-
-    x->running = false;
-    conclude(x, rc, chain);
-    chain_free(chain);
-    c = x->conn;
-    if (!c) {
-        exchange_release(x);
-    } else {
-        after_answer(c);
-        /* One that never ran ends on the stack of whoever found it late: the
-         * flush goes on from there. */
-        if (own_stack)
-            h1_go_on(c);
-    }
-    if (own_stack)
-        weir_recover();
-}
-
-static void start_handler(weir_exchange *x)
-{
-    struct loop *loop = x->home->loop;
-    uint32_t timeout_ms = x->route.timeout_ms ? x->route.timeout_ms : x->home->opts->total_ms;
-    struct rt_spawn how = { .name = x->route.name,
-                            .site = x->route.site ? x->route.site : "the server",
-                            .arena = &x->arena,
-                            .context = &x->context,
-                            .deadline_ns = timeout_ms ? x->began_ns + (int64_t)timeout_ms * 1000000
-                                                      : WEIR_NEVER_NS,
-                            .ended = handler_ended,
-                            .arg = x };
-    weir_scope scope;
-
-    x->running = true;
-    x->context.route = x->route.pattern;
-    scope = rt_spawn(loop_app_scope(loop), handler_run, x, &how);
-    if (scope.slot) /* else it has ended already, x with it */
-        x->scope = scope;
-}
-
-static void answered_at_once(struct h1_conn *c, weir_exchange *x)
-{
-    conclude(x, 0, NULL);
-    after_answer(c);
-    weir_recover();
-}
-
 /* ---- requests ------------------------------------------------------------------------------------ */
-
-static uint64_t body_max(const weir_exchange *x)
-{
-    return x->route.body_max_bytes ? x->route.body_max_bytes : x->home->opts->body_max_bytes;
-}
 
 /* A whole head is there. */
 static void serve(struct h1_conn *c, weir_exchange *x)
 {
-    struct server_loop *home = c->home;
-    const struct http_server_opts *opts = home->opts;
-    struct http_head *head = x->head;
+    uint32_t most = c->home->opts->requests_max;
 
     c->state = H1_SERVE;
     c->flags &= (uint8_t)~H1_FIRST;
     c->deadline_ns = WEIR_NEVER_NS;
     c->served++;
-    x->began_ns = loop_now_ns(home->loop);
-    x->keep_alive = head->keep_alive && (!opts->requests_max || c->served < opts->requests_max);
-    count_add(&home->counts.requests, 1);
-    atomic_store_explicit(&home->counts.in_flight,
-                          atomic_load_explicit(&home->counts.in_flight, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-    weir_gauge_add(home->metrics->in_flight, 1);
-    exchange_make_ids(x);
-    if (head->body != HTTP_BODY_NONE && exchange_body_init(x, opts->body_max_bytes) < 0) {
-        x->keep_alive = false;
-        conclude(x, -ENOMEM, NULL);
-        after_answer(c);
-        return;
-    }
-    x->at_once = true;
-    opts->handle(opts->arg, x, &x->route);
-    x->at_once = false;
-    if (x->in && body_max(x) != opts->body_max_bytes)
-        h1_body_init(&x->in->decoder, head, &opts->limits, body_max(x));
-    if (x->reply == REPLY_NONE && x->route.handler && x->in && head->content_length >= 0 &&
-        (uint64_t)head->content_length > body_max(x))
-        WEIR_IGNORE(exchange_problem(x, 413, WEIR_S("the body is larger than is taken here")),
-                    "without an answer, conclude() sees to it");
-    if (x->reply == REPLY_NONE && x->route.handler)
-        start_handler(x);
-    else
-        answered_at_once(c, x);
+    x->keep_alive = x->head->keep_alive && (!most || c->served < most);
+    exchange_serve(x);
 }
 
 /* A head that can't be served is answered all the same: as if it were one of
@@ -456,7 +262,7 @@ static bool take_request(struct h1_conn *c)
     int n;
 
     if (!w->x) {
-        w->x = exchange_new(c->home, c);
+        w->x = exchange_new(c->home, &h1_wire, c);
         if (!w->x) {
             h1_abort(c);
             return false;

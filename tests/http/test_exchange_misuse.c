@@ -12,7 +12,7 @@ static void make(void)
 {
     home.loop = loop_self();
     list_init(&home.exchanges);
-    an_exchange = exchange_new(&home, NULL);
+    an_exchange = exchange_new(&home, NULL, NULL);
     CHECK(an_exchange != NULL);
 }
 

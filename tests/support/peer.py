@@ -84,7 +84,7 @@ class Server:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return self
             except OSError:
-                time.sleep(0.02)
+                time.sleep(0.02)  # lint: allow(sleep): another program starts
         self.__exit__()
         raise AssertionError(f"{self.name} does not listen on port {self.port}: {self.said()}")
 

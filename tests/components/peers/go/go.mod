@@ -1,0 +1,3 @@
+module weir.dev/tests/go_peer
+
+go 1.24

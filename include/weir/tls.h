@@ -35,11 +35,7 @@ typedef enum weir_tls_profile {
     WEIR_TLS_MODERN        /* TLS 1.3 alone */
 } weir_tls_profile;
 
-typedef enum weir_tls_version {
-    WEIR_TLS_OF_PROFILE,
-    WEIR_TLS_1_2,
-    WEIR_TLS_1_3
-} weir_tls_version;
+typedef enum weir_tls_version { WEIR_TLS_OF_PROFILE, WEIR_TLS_1_2, WEIR_TLS_1_3 } weir_tls_version;
 
 /* A certificate that is shown to the peer, and what goes with it. */
 typedef struct weir_tls_certificate {

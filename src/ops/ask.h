@@ -21,7 +21,7 @@ typedef bool ask_step(struct loop *loop, void *state);
  * with free_state (NULL: base_free()), as soon as the loop will not touch it any more.
  * 0, or
  *   -ETIMEDOUT   the loop has not answered in time
- *   -ECANCELED   no runtime runs, or it has no such loop
+ *   -ECANCELED   no runtime runs, it has no such loop, or that loop has ended
  *   -ENOMEM
  * Thread: any but a loop's; several may ask at once. */
 int ask_loop(uint32_t loop, ask_step *step, void *state, void (*free_state)(void *state),

@@ -421,6 +421,8 @@ void loop_show_thread(struct loop *loop, const char *high)
 void loop_hide_thread(struct loop *loop)
 {
     atomic_store(&loop->thread_id, 0);
+    atomic_store(&loop->over, true);
+    runtime_tell_over(loop);
 }
 
 void loop_done(struct loop *loop)

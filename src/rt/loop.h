@@ -291,6 +291,7 @@ struct loop {
      * simulated), and where that thread's stack ends. */
     atomic_int thread_id;
     const char *_Atomic stack_high;
+    atomic_bool over; /* nobody turns it any more */
 
     struct life lives[LOOP_LIVES];
 };
@@ -499,6 +500,12 @@ int runtime_end(int rc);
  * or (run not 0) another one. */
 struct loop *runtime_enter(uint32_t index, uint32_t run, int *ret_rc);
 void runtime_leave(void);
+/* Have fn called, on any thread, when a loop has been turned for the last time, which is
+ * over from then on, and with NULL when none of the run is there any more. */
+typedef void loop_over_fn(const struct loop *loop, uint32_t run);
+void runtime_on_over(loop_over_fn *fn);
+/* Tell it. */
+void runtime_tell_over(const struct loop *loop);
 
 /* submit.c */
 /* No submission from other threads is taken any more. */

@@ -39,6 +39,7 @@ static struct runtime {
     struct chain *chain; /* fn's */
     struct task *first;  /* that runs fn; NULL once it has begun */
     pthread_rwlock_t gate; /* who looks at the loops from outside holds it */
+    _Atomic(loop_over_fn *) on_over;
 } runtime = { .gate = PTHREAD_RWLOCK_INITIALIZER };
 
 const void *const runtime_places[2] = { &runtime.loops, &runtime.count };
@@ -85,6 +86,19 @@ struct loop *runtime_enter(uint32_t index, uint32_t run, int *ret_rc)
 void runtime_leave(void)
 {
     pthread_rwlock_unlock(&runtime.gate);
+}
+
+void runtime_on_over(loop_over_fn *fn)
+{
+    atomic_store(&runtime.on_over, fn);
+}
+
+void runtime_tell_over(const struct loop *loop)
+{
+    loop_over_fn *fn = atomic_load(&runtime.on_over);
+
+    if (fn)
+        fn(loop, runtime.number);
 }
 
 uint32_t weir_loops(void)
@@ -380,6 +394,7 @@ static void free_loops(void)
         submit_refuse(&runtime.loops[i]);
         loop_done(&runtime.loops[i]);
     }
+    runtime_tell_over(NULL);
     base_free(runtime.loops);
     base_free(runtime.end_messages);
     runtime.loops = NULL;

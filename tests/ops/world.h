@@ -48,14 +48,20 @@ static inline void *world_run(void *arg)
     return NULL;
 }
 
+/* run calls weir_run() with what sets world.ready. */
+static inline void world_start_as(void *(*run)(void *arg))
+{
+    atomic_store(&world.ready, false);
+    atomic_store(&world.over, false);
+    assert_int_equal(pthread_create(&world.thread, NULL, run, NULL), 0);
+    while (!atomic_load(&world.ready))
+        sched_yield();
+}
+
 static inline void world_start(weir_fn *fn)
 {
     world.fn = fn;
-    atomic_store(&world.ready, false);
-    atomic_store(&world.over, false);
-    assert_int_equal(pthread_create(&world.thread, NULL, world_run, NULL), 0);
-    while (!atomic_load(&world.ready))
-        sched_yield();
+    world_start_as(world_run);
 }
 
 static inline void world_stop(void)

@@ -194,6 +194,7 @@ static void add_stack(const struct reader *r, uint64_t fiber, struct strbuf *out
     if (!sp || !count || !read_at(r, sp, words, count * sizeof(uint64_t)))
         return;
     stack_copy_words(&copy, words, count, sp);
+    copy.cut = room > STACK_BYTES;
     stack_print(&copy, text, sizeof(text));
     add_text(out, "stack", text);
 }

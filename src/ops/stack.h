@@ -26,6 +26,7 @@ struct stack_copy {
     uint64_t pc, sp;
     uint64_t low; /* the address of bytes[0] */
     size_t len;
+    bool cut; /* the stack goes on above */
     unsigned char bytes[STACK_COPY_BYTES];
 };
 
@@ -64,7 +65,8 @@ uint32_t stack_unwind(const struct stack_copy *copy, uint64_t *ret_pcs, uint32_t
 uint32_t stack_name(uint64_t pc, bool is_return, struct stack_frame *ret_frames, uint32_t max);
 /* All frames from the one that parked or was interrupted to the task's own function, one a
  * line, as in "    serve  src/app.c:12"; the runtime's machinery at both ends is left out.
- * Returns the length. */
+ * What is missing, for want of room or because it was not copied, a last line tells. Returns
+ * the length. */
 size_t stack_print(const struct stack_copy *copy, char *text, size_t size);
 /* From now on the copies are another process's, which may be stopped; 0: this one's. */
 void stack_of_process(pid_t pid);

@@ -23,6 +23,7 @@ static void copy_stack(struct stack_copy *copy, const char *high)
     copy->low = copy->sp & ~(uint64_t)7;
     len = (const char *)copy->low < high ? (size_t)(high - (const char *)copy->low) : 0;
     copy->len = (len < STACK_COPY_BYTES ? len : STACK_COPY_BYTES) & ~(size_t)7;
+    copy->cut = len > STACK_COPY_BYTES;
     copy_words(copy->bytes, (const char *)copy->low, copy->len);
 }
 
@@ -92,10 +93,10 @@ void stack_copy_signal(struct stack_copy *copy, const void *ucontext, const char
 {
     memset(copy->registers, 0, sizeof(copy->registers));
     registers_of_signal(copy, ucontext);
+    copy->len = 0;
+    copy->cut = true;
     if (stack_high)
         copy_stack(copy, stack_high);
-    else
-        copy->len = 0;
 }
 
 __attribute__((no_sanitize("address", "thread"))) bool
@@ -116,6 +117,7 @@ void stack_copy_words(struct stack_copy *copy, const uint64_t *words, size_t cou
 
     memset(copy->registers, 0, sizeof(copy->registers));
     copy->len = 0;
+    copy->cut = false;
     if (count < STACK_SAVED_WORDS)
         return;
     registers_of_switch(copy, words, address);

@@ -29,7 +29,7 @@ static int waiter(void *arg)
     return rc;
 }
 
-static bool copy_waiter(void)
+static bool copy_task(const char *name)
 {
     struct loop *loop = loop_self();
     const struct task *task;
@@ -39,7 +39,7 @@ static bool copy_waiter(void)
         struct inspect_task seen;
 
         inspect_task(loop, task, &seen);
-        if (strcmp(seen.name, "waiter") == 0)
+        if (strcmp(seen.name, name) == 0)
             return stack_copy_task(&copy, &seen);
     }
     return false;
@@ -68,7 +68,7 @@ TASK_TEST(the_stack_of_a_parked_task_is_named)
     WEIR_SCOPE(s) {
         weir_go(s, waiter, NULL);
         CHECK_INT(weir_yield(), 0);
-        CHECK(copy_waiter());
+        CHECK(copy_task("waiter"));
         weir_cancel(s);
         CHECK_INT(weir_join(s), -ECANCELED);
     }
@@ -77,7 +77,13 @@ TASK_TEST(the_stack_of_a_parked_task_is_named)
     CHECK_INT(count(text, "waiter  tests/ops/test_stack.c:"), has_names ? 1 : 0);
     CHECK_INT(count(text, "fiber"), 0);
     CHECK_INT(count(text, "rt_park"), 0);
-    CHECK(stack_print(&copy, text, 60) < 60); /* whole lines, as many as fit */
+    for (size_t room = 0; room < 400; room += 7) { /* whole lines, and how many more there are */
+        size_t len = stack_print(&copy, text, room);
+
+        CHECK(room == 0 ? len == 0 : len < room && len == strlen(text));
+        if (room >= 80)
+            CHECK(!has_names || strstr(text, " calls more") || strstr(text, "waiter  "));
+    }
     stack_done();
     return 0;
 }
@@ -99,6 +105,55 @@ __attribute__((noinline)) static void spins_until_interrupted(void)
     raise(SIGUSR1);
     while (!atomic_load(&interrupted))
         ;
+}
+
+static int very_deep(void *arg)
+{
+    int rc = waits_deep(*(int *)arg);
+
+    __asm__ volatile("" ::: "memory"); /* no tail call */
+    return rc;
+}
+
+static int broad(void *arg)
+{
+    char much[STACK_COPY_BYTES + 4096];
+    int rc;
+
+    (void)arg;
+    memset(much, 1, sizeof(much));
+    __asm__ volatile("" ::"r"(much) : "memory");
+    rc = waits_deep(2);
+    __asm__ volatile("" ::"r"(much) : "memory");
+    return rc;
+}
+
+TASK_TEST(what_is_missing_of_a_stack_is_told)
+{
+    static char text[4 * TEXT_BYTES];
+    int depth = 100;
+
+    (void)arg;
+    if (!has_names) /* then no frame may be found at all */
+        return 0;
+    WEIR_SCOPE(s) {
+        weir_go(s, very_deep, &depth);
+        weir_go(s, broad, NULL);
+        CHECK_INT(weir_yield(), 0);
+        CHECK(copy_task("very_deep"));
+        stack_print(&copy, text, sizeof(text));
+        CHECK(strstr(text, "\n    and calls beyond the 64 innermost"));
+        stack_print(&copy, text, 1000);
+        CHECK(strstr(text, " calls more, and calls beyond the 64 innermost"));
+        CHECK(copy_task("broad"));
+        stack_print(&copy, text, sizeof(text));
+        CHECK(strstr(text, "waits_deep  "));
+        CHECK(strstr(text, "\n    and calls beyond 32768 bytes of stack"));
+        weir_cancel(s);
+        CHECK_INT(weir_join(s), -ECANCELED);
+    }
+    stack_done();
+    return 0;
 }
 
 TASK_TEST(the_stack_of_an_interrupted_task_is_named)
@@ -175,7 +230,7 @@ TASK_TEST(a_function_that_has_another_one_in_it_is_named)
     WEIR_SCOPE(s) {
         weir_go(s, inlined_waiter, NULL, .name = "waiter");
         CHECK_INT(weir_yield(), 0);
-        CHECK(copy_waiter());
+        CHECK(copy_task("waiter"));
         weir_cancel(s);
         CHECK_INT(weir_join(s), -ECANCELED);
     }
@@ -192,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_function_that_has_another_one_in_it_is_named),
         cmocka_unit_test(the_stack_of_a_parked_task_is_named),
+        cmocka_unit_test(what_is_missing_of_a_stack_is_told),
         cmocka_unit_test(the_stack_of_an_interrupted_task_is_named),
         cmocka_unit_test(an_address_in_no_module_has_no_name),
     };

@@ -353,7 +353,7 @@ static int show_task(struct control_client *client, const struct ps_settings *se
 
 /* ---- which processes there are --------------------------------------------------------------- */
 
-static void print_process(long pid)
+static void print_process(long pid, const char *note)
 {
     char path[64], name[64] = "";
     FILE *file;
@@ -366,7 +366,7 @@ static void print_process(long pid)
         fclose(file);
     printf("%8ld  ", pid);
     print_text(name, 0);
-    putchar('\n');
+    printf("%s\n", note);
 }
 
 static int list_folder(const char *folder)
@@ -379,11 +379,13 @@ static int list_folder(const char *folder)
         struct control_client client;
         char *end;
         long pid = strtol(entry->d_name, &end, 10);
+        int rc;
 
         if (pid <= 0 || strcmp(end, ".sock") != 0)
             continue;
-        if (control_client_open(&client, (pid_t)pid) == 0) {
-            print_process(pid);
+        rc = control_client_open(&client, (pid_t)pid);
+        if (rc == 0 || rc == -ETIMEDOUT) {
+            print_process(pid, rc == 0 ? "" : "  takes no connection");
             count++;
         }
         control_client_close(&client);

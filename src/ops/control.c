@@ -2,7 +2,9 @@
  *
  * One thread accepts; each watcher has one of its own, so that neither a request that
  * takes seconds nor a watcher that stops reading holds up the others. There are at most
- * CONTROL_WATCHERS; a watcher that neither asks nor reads is dropped.
+ * CONTROL_WATCHERS; a watcher that neither asks nor reads is dropped, soon when another one
+ * wants its place. A long answer is sent while it is made, so that what one costs does not
+ * grow with the program.
  *
  * Nothing of it runs on a loop: what a request wants of one, it asks as ask.h says. A
  * socket that can't be made is no reason for a program not to run: it is a warning.
@@ -31,8 +33,10 @@
 #include "ops/parts.h"
 
 #define IDLE_MS 60000      /* a watcher that asks nothing */
+#define YIELD_MS 5000      /* and when there is no other place left */
 #define STALL_MS 3000      /* one that reads nothing of its answer */
 #define ANSWER_MS 30000    /* one that reads, but slowly */
+#define PIECE_BYTES 65536  /* of a long answer */
 #define STACK_BYTES (1 << 20)
 
 enum { SLOT_FREE, SLOT_BUSY, SLOT_OVER };
@@ -41,6 +45,9 @@ struct watcher {
     pthread_t thread;
     atomic_int state;
     int fd;
+    _Atomic int64_t idle_ns; /* since when it asks nothing; 0: it is answered */
+    int64_t until_ns;        /* it must have read its answer by; 0: none of it is sent yet */
+    bool gone;               /* it has not */
 };
 
 static struct {
@@ -48,6 +55,7 @@ static struct {
     bool open;
     int listen_fd, wake_fd;
     pid_t owner; /* a child of fork() is not */
+    ino_t file;
     struct watcher watchers[CONTROL_WATCHERS];
     struct sockaddr_un addr;
 } control;
@@ -64,33 +72,55 @@ bool control_wait_ms(uint32_t ms)
     return poll(&pfd, 1, (int)ms) == 0;
 }
 
-/* False: it is to be dropped. */
-static bool send_all(int fd, weir_str text)
+static int64_t after_ms(int64_t ms)
 {
-    int64_t until_ns = clock_monotonic_ns() + ANSWER_MS * INT64_C(1000000);
+    return clock_monotonic_ns() + ms * 1000000;
+}
 
-    while (text.len > 0) {
-        struct pollfd pfd = { .fd = fd, .events = POLLOUT };
-        ssize_t sent = send(fd, text.ptr, text.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+/* False: it is to be dropped. */
+static bool send_all(struct watcher *w, weir_str text)
+{
+    if (w->until_ns == 0)
+        w->until_ns = after_ms(ANSWER_MS);
+    while (text.len > 0 && !w->gone) {
+        struct pollfd pfd = { .fd = w->fd, .events = POLLOUT };
+        ssize_t sent = send(w->fd, text.ptr, text.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-        if (sent < 0 && errno != EAGAIN && errno != EINTR)
-            return false;
         if (sent > 0)
             text = weir_str_skip(text, (size_t)sent);
-        else if (poll(&pfd, 1, STALL_MS) == 0)
-            return false;
-        if (clock_monotonic_ns() > until_ns)
-            return false;
+        else if ((errno != EAGAIN && errno != EINTR) || poll(&pfd, 1, STALL_MS) == 0)
+            w->gone = true;
+        if (text.len > 0 && clock_monotonic_ns() > w->until_ns)
+            w->gone = true;
     }
-    return true;
+    return !w->gone;
 }
 
 bool control_flush(struct strbuf *out)
 {
-    bool sent = watcher_current && !out->bad && send_all(watcher_current->fd, strbuf_str(out));
+    struct watcher *w = watcher_current;
+    bool sent = false;
 
+    if (w && !out->bad) {
+        w->until_ns = 0; /* a line is an answer */
+        sent = send_all(w, strbuf_str(out));
+    }
     strbuf_clear(out);
     return sent;
+}
+
+size_t control_send_piece(struct strbuf *out)
+{
+    struct watcher *w = watcher_current;
+    size_t len = out->len;
+    bool sent;
+
+    if (!w || out->bad || len < PIECE_BYTES)
+        return 0;
+    sent = send_all(w, strbuf_str(out));
+    strbuf_clear(out);
+    out->bad = !sent;
+    return sent ? len : 0;
 }
 
 static void refuse(int fd, const char *code, const char *message)
@@ -114,9 +144,14 @@ static bool answer_lines(struct watcher *w, char *text, size_t *len)
         bool sent;
 
         *end = '\0';
+        if (line > 1 && end[-1] == '\r') /* typed into a telnet */
+            end[-1] = '\0';
+        atomic_store(&w->idle_ns, 0);
+        w->until_ns = 0;
         control_answer(&out, text);
-        sent = send_all(w->fd, strbuf_str(&out));
+        sent = send_all(w, strbuf_str(&out));
         strbuf_done(&out);
+        atomic_store(&w->idle_ns, clock_monotonic_ns());
         if (!sent)
             return false;
         *len -= line;
@@ -130,8 +165,12 @@ static void watcher_serve(struct watcher *w)
     char text[CONTROL_REQUEST_BYTES];
     size_t len = 0;
     struct pollfd pfd = { .fd = w->fd, .events = POLLIN };
+    int64_t left_ns;
 
-    while (poll(&pfd, 1, IDLE_MS) > 0) {
+    /* Half a line is no request, however it grows. */
+    while ((left_ns = atomic_load(&w->idle_ns) + IDLE_MS * INT64_C(1000000) -
+                      clock_monotonic_ns()) > 0 &&
+           poll(&pfd, 1, (int)(left_ns / 1000000) + 1) > 0) {
         ssize_t got = recv(w->fd, text + len, sizeof(text) - len, MSG_DONTWAIT);
 
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
@@ -185,6 +224,27 @@ static void free_slot(struct watcher *w)
     atomic_store(&w->state, SLOT_FREE);
 }
 
+/* The place of the one that has asked nothing for the longest time. */
+static struct watcher *take_slot(void)
+{
+    int64_t oldest_ns = clock_monotonic_ns() - YIELD_MS * INT64_C(1000000);
+    struct watcher *oldest = NULL;
+
+    for (int i = 0; i < CONTROL_WATCHERS; i++) {
+        int64_t idle_ns = atomic_load(&control.watchers[i].idle_ns);
+
+        if (idle_ns > 0 && idle_ns < oldest_ns) {
+            oldest_ns = idle_ns;
+            oldest = &control.watchers[i];
+        }
+    }
+    if (oldest) {
+        shutdown(oldest->fd, SHUT_RDWR);
+        free_slot(oldest);
+    }
+    return oldest;
+}
+
 static struct watcher *find_slot(void)
 {
     for (int i = 0; i < CONTROL_WATCHERS; i++) {
@@ -195,7 +255,7 @@ static struct watcher *find_slot(void)
         if (atomic_load(&w->state) == SLOT_FREE)
             return w;
     }
-    return NULL;
+    return take_slot();
 }
 
 static bool may_ask(int fd)
@@ -223,6 +283,8 @@ static void take_watcher(int fd)
         return;
     }
     w->fd = fd;
+    w->gone = false;
+    atomic_store(&w->idle_ns, clock_monotonic_ns());
     atomic_store(&w->state, SLOT_BUSY);
     if (start_thread(&w->thread, watcher_run, w) < 0) {
         refuse(fd, "EAGAIN", "no thread could be started to answer");
@@ -258,8 +320,6 @@ static void *control_run(void *arg)
 static int choose_path(const char *given)
 {
     char *path = control.addr.sun_path;
-    char folder[CONTROL_PATH_BYTES];
-    int rc;
 
     memset(&control.addr, 0, sizeof(control.addr));
     control.addr.sun_family = AF_UNIX;
@@ -269,12 +329,7 @@ static int choose_path(const char *given)
         memcpy(path, given, strlen(given));
         return 0;
     }
-    rc = control_folder(folder, sizeof(folder));
-    if (rc == 0)
-        rc = control_socket_path(folder, getpid(), path, CONTROL_PATH_BYTES);
-    if (rc < 0)
-        return weir_fail(rc, "XDG_RUNTIME_DIR is too long for a socket's path");
-    return control_folder_make(folder);
+    return control_path_make(path, CONTROL_PATH_BYTES);
 }
 
 /* A socket that nobody listens at any more is what a program has left that was killed. */
@@ -307,9 +362,19 @@ static int bind_socket(int fd)
     return 0;
 }
 
+/* Somebody may have removed the file, and another program have made one. */
+static void remove_socket(void)
+{
+    struct stat st;
+
+    if (lstat(control.addr.sun_path, &st) == 0 && st.st_ino == control.file)
+        unlink(control.addr.sun_path);
+}
+
 static int listen_at(const char *given)
 {
     int rc = choose_path(given), fd;
+    struct stat st;
 
     if (rc < 0)
         return rc;
@@ -322,10 +387,13 @@ static int listen_at(const char *given)
     if (rc < 0) {
         if (fd >= 0)
             close(fd);
-        return weir_fail(rc, "making the control socket %s", control.addr.sun_path);
+        return weir_fail(rc, "making the control socket %s: %s", control.addr.sun_path,
+                         rc == -EADDRINUSE ? "another program, or another file, is there"
+                                           : weir_error_text(rc));
     }
     control.listen_fd = fd;
     control.owner = getpid();
+    control.file = lstat(control.addr.sun_path, &st) == 0 ? st.st_ino : 0;
     return 0;
 }
 
@@ -341,7 +409,7 @@ static int start(const char *given)
         return 0;
     if (control.wake_fd >= 0)
         close(control.wake_fd);
-    unlink(control.addr.sun_path);
+    remove_socket();
     close(control.listen_fd);
     return weir_fail(rc, "starting the thread of the control socket");
 }
@@ -375,7 +443,7 @@ void control_close(void)
     }
     WEIR_IGNORE(eventfd_write(control.wake_fd, 1), "a counter of 1 has room");
     pthread_join(control.thread, NULL);
-    unlink(control.addr.sun_path);
+    remove_socket();
     for (int i = 0; i < CONTROL_WATCHERS; i++) {
         struct watcher *w = &control.watchers[i];
 

@@ -47,6 +47,11 @@ bool control_wait_ms(uint32_t ms);
  * ever. */
 bool control_flush(struct strbuf *out);
 
+/* For a request whose answer, one document, may be long: send what there is of it, once it
+ * is worth it. Returns how many bytes are gone from out. When nobody reads them, out is bad,
+ * and the request should end. */
+size_t control_send_piece(struct strbuf *out);
+
 /* A whole number from args, and what stands behind it; false when there is none. */
 bool control_number(const char **args, uint64_t most, uint64_t *ret_number);
 

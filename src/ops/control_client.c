@@ -1,8 +1,9 @@
 /* Asking at a control socket; see control_client.h.
  *
  * Who can't be asked is told apart from who is not there: a command's user wants to know
- * which it is. The server's user is looked at too: a socket in a folder that everybody may
- * write to could be anybody's. */
+ * which it is. The server's user is looked at too, as a socket in a folder that everybody may
+ * write to could be anybody's, and its process: where two namespaces of processes share such
+ * a folder, one number is two programs. */
 #include "ops/control_client.h"
 
 #include <errno.h>
@@ -21,9 +22,13 @@
 #include "ops/control_path.h"
 
 #define ASK_MS 30000
+#define CONNECT_MS 2000
 
+/* A program that is stopped accepts nobody, and those that wait for it already may be as many
+ * as there can be: then connect() would wait for it (unix(7): the limit is that of sending). */
 static int connect_to(const char *path, int *ret_fd)
 {
+    struct timeval limit = { .tv_sec = CONNECT_MS / 1000, .tv_usec = CONNECT_MS % 1000 * 1000 };
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
     int fd, rc;
 
@@ -33,23 +38,24 @@ static int connect_to(const char *path, int *ret_fd)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0 &&
+        connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0) {
         *ret_fd = fd;
         return 0;
     }
-    rc = -errno;
+    rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
     close(fd);
     return rc;
 }
 
-/* Is the one that listens the user that we think it is? */
-static bool is_served_by(int fd, uid_t uid)
+/* Is the one that listens who we think it is? */
+static bool is_served_by(int fd, pid_t pid, uid_t uid)
 {
     struct ucred peer;
     socklen_t len = sizeof(peer);
 
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-           (peer.uid == uid || peer.uid == 0);
+           (peer.uid == uid || peer.uid == 0) && peer.pid == pid;
 }
 
 /* The best of what was found out: a permission that is missing says more than an absence. */
@@ -67,12 +73,12 @@ static int try_folders(pid_t pid, uid_t uid, int *ret_fd)
             rc = control_socket_path(folder, pid, path, sizeof(path));
         if (rc == 0)
             rc = connect_to(path, ret_fd);
-        if (rc == 0 && is_served_by(*ret_fd, uid))
+        if (rc == 0 && is_served_by(*ret_fd, pid, uid))
             return 0;
         if (rc == 0)
             close(*ret_fd);
-        if (rc == -EACCES)
-            best = -EACCES;
+        if (rc == -EACCES || rc == -ETIMEDOUT)
+            best = rc;
     }
 }
 
@@ -90,6 +96,11 @@ int control_client_open(struct control_client *client, pid_t pid)
     rc = try_folders(pid, st.st_uid, &client->fd);
     if (rc == 0)
         return 0;
+    if (rc == -ETIMEDOUT)
+        return weir_fail(rc,
+                         "process %d takes no connection: is it stopped? `weir ps --raw %d` "
+                         "asks it for nothing",
+                         (int)pid, (int)pid);
     if (rc == -EACCES || (st.st_uid != geteuid() && geteuid() != 0))
         return weir_fail(-EACCES, "process %d belongs to the user %u: ask as that user, or as root",
                          (int)pid, st.st_uid);

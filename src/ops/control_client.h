@@ -16,7 +16,8 @@ struct control_client {
  * (weir_error_print()):
  *   -ESRCH   no such process
  *   -ENOENT  it is not a weir program, or has no control socket
- *   -EACCES  it belongs to another user */
+ *   -EACCES  it belongs to another user
+ *   -ETIMEDOUT  it takes no connection, as when it is stopped */
 int control_client_open(struct control_client *client, pid_t pid);
 /* The same by the socket's path. */
 int control_client_open_path(struct control_client *client, const char *path);

@@ -39,11 +39,6 @@ int control_folder_of(uid_t uid, unsigned index, char *path, size_t size)
     }
 }
 
-int control_folder(char *path, size_t size)
-{
-    return control_folder_of(geteuid(), runtime_dir() ? 0 : 2, path, size);
-}
-
 int control_folder_make(const char *path)
 {
     struct stat st;
@@ -63,4 +58,28 @@ int control_folder_make(const char *path)
 int control_socket_path(const char *folder, pid_t pid, char *path, size_t size)
 {
     return fits(snprintf(path, size, "%s/%d.sock", folder, (int)pid), size);
+}
+
+static int make_in(unsigned index, char *path, size_t size)
+{
+    char folder[CONTROL_PATH_BYTES];
+    int rc = control_folder_of(geteuid(), index, folder, sizeof(folder));
+
+    if (rc == 0)
+        rc = control_socket_path(folder, getpid(), path, size);
+    if (rc < 0)
+        return weir_fail(rc, "XDG_RUNTIME_DIR is too long for a socket's path");
+    return control_folder_make(folder);
+}
+
+/* A user's folder may be gone (a service that outlives the session, su), or full, or not
+ * ours: those who ask look in all of them. */
+int control_path_make(char *path, size_t size)
+{
+    if (runtime_dir()) {
+        if (make_in(0, path, size) == 0)
+            return 0;
+        weir_recover();
+    }
+    return make_in(2, path, size);
 }

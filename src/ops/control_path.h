@@ -9,9 +9,9 @@
 #define CONTROL_PATH_BYTES sizeof(((struct sockaddr_un *)0)->sun_path)
 #define CONTROL_FOLDERS 3
 
-/* The folder for this process's own socket: in $XDG_RUNTIME_DIR, or else in /tmp. 0, or
- * -ENAMETOOLONG. */
-int control_folder(char *path, size_t size);
+/* The path for this process's own socket, with its folder made: in $XDG_RUNTIME_DIR, or
+ * where that is not possible in /tmp. 0 or a code, with the reason in the chain. */
+int control_path_make(char *path, size_t size);
 /* The folders in which a user's sockets may be, by index from 0 on. 0, -ENAMETOOLONG (the
  * next one may do), or -ENOENT: there are no more. */
 int control_folder_of(uid_t uid, unsigned index, char *path, size_t size);

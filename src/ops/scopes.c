@@ -59,7 +59,26 @@ static void add_scope(struct strbuf *out, const struct inspect_scope *scope)
     strbuf_add_char(out, '}');
 }
 
-static int add_loop(struct strbuf *out, uint32_t loop, uint64_t *left_out)
+struct listing {
+    struct strbuf *out;
+    uint64_t count, left_out, sent_bytes;
+};
+
+/* False: nobody reads it. */
+static bool list_scope(struct listing *list, const struct inspect_scope *scope)
+{
+    list->sent_bytes += control_send_piece(list->out);
+    if (list->sent_bytes + list->out->len > CONTROL_ANSWER_BYTES) {
+        list->left_out++;
+    } else {
+        if (list->count++ > 0)
+            strbuf_add_char(list->out, ',');
+        add_scope(list->out, scope);
+    }
+    return !list->out->bad;
+}
+
+static int add_loop(struct listing *list, uint32_t loop)
 {
     uint32_t cursor = 0;
     bool end = false;
@@ -74,16 +93,9 @@ static int add_loop(struct strbuf *out, uint32_t loop, uint64_t *left_out)
         rc = ask_loop(loop, block_step, block, NULL, TASKS_ANSWER_MS);
         if (rc < 0)
             return rc; /* the block is gone with the question */
-        for (uint32_t i = 0; i < block->count; i++) {
-            if (out->len > CONTROL_ANSWER_BYTES) {
-                (*left_out)++;
-                continue;
-            }
-            if (out->len > 0 && out->ptr[out->len - 1] == '}')
-                strbuf_add_char(out, ',');
-            add_scope(out, &block->scopes[i]);
-        }
-        end = block->end;
+        for (uint32_t i = 0; i < block->count && !end; i++)
+            end = !list_scope(list, &block->scopes[i]);
+        end |= block->end;
         cursor = block->cursor;
         base_free(block);
     }
@@ -92,8 +104,8 @@ static int add_loop(struct strbuf *out, uint32_t loop, uint64_t *left_out)
 
 int control_scopes(struct strbuf *out, const char *args)
 {
+    struct listing list = { .out = out };
     struct strbuf tail = STRBUF_INIT;
-    uint64_t left_out = 0;
     uint32_t loops = loop_count();
 
     (void)args;
@@ -101,9 +113,9 @@ int control_scopes(struct strbuf *out, const char *args)
     for (uint32_t i = 0; i < loops; i++) {
         if (i > 0)
             strbuf_add_char(&tail, ',');
-        tasks_add_loop(&tail, i, add_loop(out, i, &left_out));
+        tasks_add_loop(&tail, i, add_loop(&list, i));
     }
-    strbuf_addf(out, "],\"left_out\":%llu,\"loops\":[", (unsigned long long)left_out);
+    strbuf_addf(out, "],\"left_out\":%llu,\"loops\":[", (unsigned long long)list.left_out);
     strbuf_add(out, strbuf_str(&tail));
     strbuf_add_c(out, "]}");
     strbuf_done(&tail);

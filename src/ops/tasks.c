@@ -217,14 +217,17 @@ void tasks_add_loop(struct strbuf *out, uint32_t loop, int rc)
 
 struct listing {
     struct strbuf *out;
-    uint64_t count, left_out;
+    uint64_t count, left_out, sent_bytes;
 };
 
 static bool list_task(void *arg, const struct inspect_task *task)
 {
     struct listing *list = arg;
 
-    if (list->out->len > CONTROL_ANSWER_BYTES) {
+    list->sent_bytes += control_send_piece(list->out);
+    if (list->out->bad)
+        return false;
+    if (list->sent_bytes + list->out->len > CONTROL_ANSWER_BYTES) {
         list->left_out++;
         return true;
     }

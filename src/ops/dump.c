@@ -5,8 +5,10 @@
  * dump of a hundred thousand tasks is as long as the program has kinds of them. What is
  * beyond the bounds is counted, not shown.
  *
- * The handler of SIGQUIT only posts a semaphore; a thread of its own writes. */
+ * The handler of SIGQUIT only posts a semaphore; a thread of its own writes. However often
+ * the signal comes meanwhile, it writes once more: what is asked for is how things stand. */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <weir/error.h>
@@ -270,18 +273,32 @@ static int print_all(struct strbuf *out)
     return out->bad ? -ENOMEM : 0;
 }
 
+/* A pipe that can be written to takes PIPE_BUF bytes without a wait, whatever its flags
+ * (pipe(7)); a socket takes what it can. */
+static ssize_t write_some(int fd, weir_str text)
+{
+    ssize_t wrote = send(fd, text.ptr, text.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    if (wrote < 0 && errno == ENOTSOCK)
+        wrote = write(fd, text.ptr, text.len < PIPE_BUF ? text.len : PIPE_BUF);
+    return wrote < 0 ? -errno : wrote;
+}
+
 static int write_all(int fd, weir_str text)
 {
+    if (fd < 0) /* poll() would wait */
+        return -EBADF;
     while (text.len > 0) {
-        ssize_t wrote = write(fd, text.ptr, text.len);
         struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+        ssize_t wrote;
 
+        if (poll(&pfd, 1, WRITE_MS) == 0)
+            return -ETIMEDOUT;
+        wrote = write_some(fd, text);
         if (wrote >= 0)
             text = weir_str_skip(text, (size_t)wrote);
-        else if (errno == EAGAIN && poll(&pfd, 1, WRITE_MS) == 0)
-            return -ETIMEDOUT;
-        else if (errno != EAGAIN && errno != EINTR)
-            return -errno;
+        else if (wrote != -EAGAIN && wrote != -EINTR)
+            return (int)wrote;
     }
     return 0;
 }
@@ -303,6 +320,7 @@ static struct {
     pthread_t thread;
     sem_t asked;
     struct sigaction old;
+    atomic_bool wanted; /* a dump that has not begun */
     atomic_bool over;
     bool open;
 } quit;
@@ -312,7 +330,8 @@ static void on_quit(int number)
     int saved = errno;
 
     (void)number;
-    sem_post(&quit.asked);
+    if (!atomic_exchange(&quit.wanted, true))
+        sem_post(&quit.asked);
     errno = saved;
 }
 
@@ -324,6 +343,7 @@ static void *quit_run(void *arg)
             ;
         if (atomic_load(&quit.over))
             return NULL;
+        atomic_store(&quit.wanted, false);
         WEIR_IGNORE(weir_dump(STDERR_FILENO), "there is no other place to say so");
     }
 }
@@ -337,6 +357,7 @@ int dump_open(const weir_inspect_opts *opts)
     if (opts->no_handlers)
         return 0;
     atomic_store(&quit.over, false);
+    atomic_store(&quit.wanted, false);
     sem_init(&quit.asked, 0, 0);
     sigfillset(&blocked); /* signals are the program's own threads' */
     pthread_sigmask(SIG_SETMASK, &blocked, &old);

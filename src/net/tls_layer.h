@@ -19,7 +19,10 @@
 #ifndef NET_TLS_LAYER_H
 #define NET_TLS_LAYER_H
 
+#include <openssl/ssl.h>
+
 #include <weir/str.h>
+#include <weir/tls.h>
 
 #include "rt/rt.h"
 
@@ -31,6 +34,10 @@ int tls_layer_accept(struct loop *loop, struct io_file *file, struct tls_context
  * context must be prepared. Also -EINVAL: host is no name. */
 int tls_layer_connect(struct loop *loop, struct io_file *file, struct tls_context *context,
                       weir_str host, uint16_t port);
+
+/* The same for a connection that is made already, with its state set; ssl is taken over,
+ * also on failure. NULL: -ENOMEM. */
+int tls_layer_set(struct loop *loop, struct io_file *file, SSL *ssl);
 
 /* Has the file this layer? */
 bool tls_layer_is(const struct io_file *file);
@@ -46,6 +53,8 @@ weir_str tls_layer_cipher(const struct io_file *file);
 weir_str tls_layer_server_name(const struct io_file *file);
 /* Was an earlier session resumed? */
 bool tls_layer_resumed(const struct io_file *file);
+/* As tls_peer_read(). */
+int tls_layer_peer(const struct io_file *file, struct arena *arena, weir_tls_peer *ret_peer);
 /* Why the stream failed, in words: "the certificate has expired 3 days ago (2026-…)".
  * Absent: it has not, or the kernel's error says it all. */
 weir_str tls_layer_failure(const struct io_file *file);

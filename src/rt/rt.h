@@ -43,6 +43,7 @@ uint64_t loop_random(struct loop *loop);
 /* A place for one pointer a layer keeps on each loop (its slabs and tables); the
  * layer's done function is called when the loop ends. Keys are fixed: */
 enum loop_local {
+    LOOP_LOCAL_TLS, /* done last: others close their connections before */
     LOOP_LOCAL_NET,
     LOOP_LOCAL_DNS,
     LOOP_LOCAL_HTTP_SERVER,
@@ -50,7 +51,6 @@ enum loop_local {
     LOOP_LOCAL_WEB,
     LOOP_LOCAL_OBS,
     LOOP_LOCAL_GUARD,
-    LOOP_LOCAL_TLS,
     LOOP_LOCALS
 };
 void *loop_local(struct loop *loop, enum loop_local key);

@@ -79,6 +79,8 @@ typedef struct weir_semaphore_opts {
     const char *name;     /* for logs and metrics */
     uint32_t units;       /* how many there are; at least 1 */
     uint32_t max_waiting; /* tasks that may wait; unset: no bound but live tasks */
+    bool owned;           /* the task that takes a unit gives it back, as with a lock; so
+                             tasks that wait for each other's are found */
 } weir_semaphore_opts;
 
 #define weir_semaphore_new(ret, ...)                                           \
@@ -126,6 +128,7 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_acquire(weir_semaphore *semaphor
  * Checkpoint: never.
  * Returns:    0, or
  *   -EAGAIN      there is none
+ *   WEIR_EWRONGUSE  it is .owned, and no task calls
  * Ownership:  as weir_acquire().
  * Thread:     a task, a loop, or a blocking call (weir/block.h).
  * Since:      0.1 */
@@ -135,7 +138,8 @@ WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_try_acquire(weir_semaphore *sema
  * back at its end, unless the child has fetched it by weir_acquire().
  *
  * Checkpoint: never.
- * Returns:    nothing; giving back a unit that nobody has taken is wrong use.
+ * Returns:    nothing; giving back a unit that nobody has taken is wrong use, as is one of
+ *   an .owned semaphore that another task has taken.
  * Ownership:  the unit is the semaphore's again.
  * Thread:     a task, a loop, or a blocking call (weir/block.h).
  * Since:      0.1 */

@@ -29,6 +29,10 @@ struct pools_look {
     struct pool_look pools[POOL_LOOK_POOLS];
 };
 
+/* The leases of this loop, at most so many, of pools that tasks wait for: who took each, and
+ * the semaphore that those who want one wait on. */
+void pools_leases(struct loop *loop, uint32_t max,
+                  void (*each)(void *arg, weir_task task, const void *permits), void *arg);
 /* All that the loop has used. */
 void pools_look(struct loop *loop, struct pools_look *ret_look);
 

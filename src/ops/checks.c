@@ -11,12 +11,11 @@
 #include <weir/error.h>
 
 #include "ops/connections.h"
-#include "ops/deadlock.h"
-#include "ops/leaks.h"
 #include "ops/parts.h"
 #include "ops/pools.h"
 #include "ops/queues.h"
 #include "ops/submissions.h"
+#include "ops/walk.h"
 
 static struct {
     pthread_t thread;
@@ -28,8 +27,7 @@ static struct {
 /* Each may take as long as the loops take to answer, but does not wait for one that
  * doesn't. The list ends with NULL. */
 static void (*const all[])(void) = {
-    deadlock_check, leaks_check,       queues_check, connections_check,
-    pools_check,    submissions_check, NULL,
+    walk_check, queues_check, connections_check, pools_check, submissions_check, NULL,
 };
 
 /* Wait for the next time; false at the end. */

@@ -1,12 +1,9 @@
 /* Tasks that wait for each other for ever, named; see waits.h for how they are found.
  *
- * Each loop is asked for its tasks that have waited for a second, for a lock or in a join.
- * The loops answer one after the other, and no answer is needed of all at once: a task
- * that holds a lock while it is parked holds it as long as it is parked, so a circle of
- * waits that are each older than the whole look was there in the middle of it.
- *
- * A look at very many tasks takes time from their loops: the next one then comes later,
- * so that looking never takes more than a hundredth of it. */
+ * The graph is made of what each loop has answered, one after the other. So it is no picture
+ * of one moment, and those of a knot are looked at once more when it is whole: each must
+ * still be in the wait that it was seen in. A task that is parked keeps what it holds, so
+ * there was a moment, between the two looks, when all of the knot stood as it is told. */
 #include "ops/deadlock.h"
 
 #include <stdio.h>
@@ -15,112 +12,82 @@
 #include <weir/error.h>
 #include <weir/log.h>
 
-#include "base/clock.h"
-#include "ops/ask.h"
-#include "ops/closeup.h"
-#include "ops/waits.h"
+#include "guard/pool_look.h"
+#include "ops/tasks.h"
 #include "rt/loop.h"
+#include "rt/wakers.h"
 
-#define WAITED_NS 1000000000
-#define STEP_TASKS 512
-#define ANSWER_MS 1000
-#define SHARE 100       /* of the time, that looking may take one part of */
-#define CYCLE_TASKS 16  /* of a cycle, by which it is known again */
-#define NAMED_TASKS 4   /* and of these, in the log */
-#define TEXT_BYTES 1000 /* what a field of the log holds */
+#define KNOT_TASKS 24      /* that are named; and by them it is known again */
+#define LINE_TASKS 5       /* of these, in one line of the log */
+#define TEXT_BYTES 1000    /* what a field of the log holds */
+#define RELATIONS 3        /* that are told of one task */
+#define LEASES_MAX 4096
 #define KNOWN 64
 
-/* What has been said already: hashes of the tasks of a cycle. */
+/* What has been said already: hashes of the tasks of a knot, and since when they wait. Only the checks' thread's. */
 static struct {
     uint64_t known[KNOWN];
     uint32_t count;
-    int64_t not_before_ns;
 } said;
 
-/* ---- the snapshot --------------------------------------------------------------------- */
+/* ---- on the loop ---------------------------------------------------------------------- */
 
-struct snapshot {
-    uint32_t cursor;
-    bool cut;          /* not all fitted */
-    struct waits waits;
-};
-
-static void snapshot_free(void *state)
+bool deadlock_see(struct waits *waits, const struct loop *loop, const struct task *task,
+                  int64_t since_ns)
 {
-    struct snapshot *snapshot = state;
+    const struct wait *wait = task->state == TASK_PARKED ? task->fiber->wait : NULL;
+    struct waits_node node = { .task = task_handle(task),
+                               .loop = loop->index,
+                               .since_ns = wait ? wait->since_ns : 0,
+                               .kind = wait ? wait->kind : WAIT_UNIT,
+                               .proxy = task->state == TASK_AWAY };
+    struct wakers wakers;
 
-    waits_done(&snapshot->waits);
-    base_free(snapshot);
-}
-
-static bool is_lock(const char *what)
-{
-    return strncmp(what, "lock", 4) == 0;
-}
-
-/* Is it a wait that others stand in the way of, by name? */
-static bool node_of(const struct loop *loop, const struct task *task, struct waits_node *node)
-{
-    const struct scope *scope = task->scope;
-    const struct fiber *fiber;
-    const struct wait *wait;
-
-    if (task->state != TASK_PARKED)
+    if (!wakers_of(task, since_ns, &wakers))
+        return true;
+    if (!waits_add(waits, &node))
         return false;
-    fiber = task->fiber;
-    wait = fiber->wait;
-    if (!wait || !wait->what || loop->now_ns - wait->since_ns < WAITED_NS)
-        return false;
-    node->joins = strcmp(wait->what, "children") == 0;
-    if (!node->joins && !is_lock(wait->what))
-        return false;
-    node->task = task_handle(task);
-    node->loop = loop->index;
-    node->on = wait->object;
-    node->in[0] = scope;
-    /* A scope that ends by itself is waited for by its parent's join. */
-    node->in[1] = scope->flags & SCOPE_SPAWNED ? scope->parent : NULL;
-    node->held_count = fiber->held_named;
-    for (uint32_t i = 0; i < fiber->held_named; i++)
-        node->held[i] = fiber->held[i].lock;
+    for (uint32_t i = 0; i < wakers.on_count; i++)
+        if (!waits_add_on(waits, wakers.on[i].object, wakers.on[i].enough))
+            return false;
+    for (uint32_t i = 0; i < wakers.way_count; i++)
+        if (!waits_add_way(waits, waits->count - 1, wakers.ways[i]))
+            return false;
     return true;
 }
 
-static bool snapshot_step(struct loop *loop, void *state)
+/* The nodes of a loop are in the order of their slots, as tasks are seen. */
+static void add_lease(void *arg, weir_task task, const void *permits)
 {
-    struct snapshot *snapshot = state;
+    struct waits *waits = arg;
+    uint32_t low = 0, high = waits->count;
 
-    for (uint32_t i = 0; i < STEP_TASKS; i++) {
-        const struct task *task = inspect_next(loop, &snapshot->cursor);
-        struct waits_node node;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
 
-        if (!task || snapshot->cut)
-            return true;
-        if (node_of(loop, task, &node) && !waits_add(&snapshot->waits, &node))
-            snapshot->cut = true;
+        if (waits->nodes[middle].task.slot < task.slot)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return false;
+    if (low < waits->count && waits->nodes[low].task.slot == task.slot &&
+        waits->nodes[low].task.generation == task.generation)
+        (void)waits_add_way(waits, low, permits);
 }
 
-/* The waits of all loops that answer. */
-static bool collect(struct waits *all)
+void deadlock_see_loop(struct waits *waits, struct loop *loop)
 {
-    uint32_t loops = loop_count();
-    bool any = false;
-
-    for (uint32_t i = 0; i < loops; i++) {
-        struct snapshot *snapshot = base_calloc(1, sizeof(*snapshot));
-
-        if (!snapshot || ask_loop(i, snapshot_step, snapshot, snapshot_free, ANSWER_MS) < 0)
-            continue;
-        for (uint32_t k = 0; k < snapshot->waits.count; k++)
-            any = waits_add(all, &snapshot->waits.nodes[k]) || any;
-        snapshot_free(snapshot);
-    }
-    return any;
+    pools_leases(loop, LEASES_MAX, add_lease, waits);
 }
 
-/* ---- one task of a cycle, as text -------------------------------------------------------- */
+/* ---- one task of a knot, as text --------------------------------------------------------- */
+
+struct knot {
+    const struct waits *waits;
+    uint32_t nodes[KNOT_TASKS];
+    uint32_t count, cycle, kept; /* kept: of them in nodes; without those of proxies */
+    char texts[KNOT_TASKS][TEXT_BYTES];
+};
 
 /* Where a lock that it holds was taken, as in "bank.c:12 transfer". */
 static void name_place(const void *taken_at, char *text, size_t size)
@@ -134,92 +101,179 @@ static void name_place(const void *taken_at, char *text, size_t size)
         snprintf(text, size, "%s in %s", frame.function[0] ? frame.function : "?", frame.module);
 }
 
-/* wanted: what the task before it in the circle waits on. */
-static void describe(const struct closeup *closeup, const void *wanted, char *text)
+/* What the task has that the one with this kind of wait waits for. */
+static const char *way_text(enum wait_kind kind)
 {
+    switch (kind) {
+    case WAIT_JOIN: return "is joined by";
+    case WAIT_LIMIT: return "has a place in the scope of";
+    case WAIT_SEND:
+    case WAIT_SEND_SHARED: return "is to receive from the channel of";
+    case WAIT_RECV:
+    case WAIT_RECV_SHARED: return "is to send to the channel of";
+    case WAIT_BLOCK: return "holds up the blocking call of";
+    case WAIT_SELECT: return "could end the select of";
+    default: return "holds what is waited for by";
+    }
+}
+
+/* "holds what is waited for by task_2, taken at bank.c:12 transfer; " */
+static size_t describe_way(const struct knot *knot, uint32_t other, const void *object,
+                           const struct task_view *view, char *text, size_t size)
+{
+    enum wait_kind kind = (enum wait_kind)knot->waits->nodes[knot->nodes[other]].kind;
+    char place[256] = "";
+    int len;
+
+    for (uint8_t i = 0; i < view->held_count && !*place; i++)
+        if (view->held[i].lock == object)
+            name_place(view->held[i].taken_at, place, sizeof(place));
+    len = snprintf(text, size, "%s task_%u%s%s; ", way_text(kind), other + 1,
+                   *place ? ", taken at " : "", place);
+    return len > 0 && (size_t)len < size ? (size_t)len : 0;
+}
+
+static void describe(struct knot *knot, uint32_t index, const struct task_view *view)
+{
+    char *text = knot->texts[index];
+    uint32_t told = 0;
     size_t len = 0;
 
-    for (uint8_t i = 0; i < closeup->held_count; i++) {
-        char place[256];
+    for (uint32_t i = 0; i < knot->kept && told < RELATIONS; i++) {
+        const void *object = waits_between(knot->waits, knot->nodes[i], knot->nodes[index]);
 
-        if (closeup->held[i].lock != wanted)
+        if (!object)
             continue;
-        name_place(closeup->held[i].taken_at, place, sizeof(place));
-        len = (size_t)snprintf(text, TEXT_BYTES,
-                               "holds what the task before it waits for, taken at %s: ", place);
+        len += describe_way(knot, i, object, view, text + len, TEXT_BYTES / 2 - len);
+        told++;
     }
-    closeup_print(closeup, text + len, TEXT_BYTES - len);
+    tasks_print(view, text + len, TEXT_BYTES - len);
 }
 
 /* ---- the report ---------------------------------------------------------------------------- */
 
-static bool is_known(const struct waits *waits, const uint32_t *nodes, uint32_t count)
+static uint64_t hash_of(const struct knot *knot)
 {
-    uint64_t hash = count;
+    uint64_t hash = knot->count;
 
-    for (uint32_t i = 0; i < count; i++) {
-        const struct waits_node *node = &waits->nodes[nodes[i]];
+    for (uint32_t i = 0; i < knot->kept; i++) {
+        const struct waits_node *node = &knot->waits->nodes[knot->nodes[i]];
 
-        hash += ((uint64_t)node->task.generation << 32 | node->task.slot) *
+        hash += (((uint64_t)node->task.generation << 32 | node->task.slot) +
+                 (uint64_t)node->since_ns) *
                 UINT64_C(0x9e3779b97f4a7c15) * (node->loop + 1);
     }
+    return hash;
+}
+
+static bool is_known(uint64_t hash)
+{
     for (uint32_t i = 0; i < KNOWN && i < said.count; i++)
         if (said.known[i] == hash)
             return true;
-    said.known[said.count++ % KNOWN] = hash;
     return false;
 }
 
-static void report(const struct waits *waits, const uint32_t *nodes, uint32_t length)
+/* Look at the task once more; false: it has gone on (a cancel has come, for one), or its
+ * loop is slow: another time. */
+static bool look_again(struct knot *knot, uint32_t index)
 {
-    static const char *const names[NAMED_TASKS] = { "task_1", "task_2", "task_3", "task_4" };
-    uint32_t named = length < NAMED_TASKS ? length : NAMED_TASKS, behind = waits_behind(waits);
-    uint32_t known = length < CYCLE_TASKS ? length : CYCLE_TASKS;
-    char texts[NAMED_TASKS][TEXT_BYTES], message[128];
-    weir_log_field fields[NAMED_TASKS + 1];
+    const struct waits_node *node = &knot->waits->nodes[knot->nodes[index]];
+    struct task_view *view;
+    bool same;
+
+    if (tasks_view(node->loop, node->task, &view) < 0)
+        return false;
+    same = node->since_ns
+               ? view->task.state == INSPECT_PARKED && view->task.since_ns == node->since_ns
+               : view->task.state == INSPECT_QUEUED;
+    if (same)
+        describe(knot, index, view);
+    base_free(view);
+    return same;
+}
+
+static void set_message(const struct knot *knot, uint32_t first, char *text, size_t size)
+{
+    if (first > 0)
+        snprintf(text, size, "deadlock of %u tasks: those from number %u on", knot->count,
+                 first + 1);
+    else if (knot->count == 1)
+        snprintf(text, size, "deadlock: a task waits for what only itself can give");
+    else if (knot->count == knot->cycle)
+        snprintf(text, size, "deadlock: %u tasks wait for each other, each for the next",
+                 knot->count);
+    else
+        snprintf(text, size,
+                 "deadlock: %u tasks wait for each other, and nobody else can wake "
+                 "them",
+                 knot->count);
+}
+
+/* A line of the log has room for a few. */
+static void tell(const struct knot *knot, uint32_t first)
+{
+    uint32_t end = first + LINE_TASKS < knot->kept ? first + LINE_TASKS : knot->kept;
+    uint32_t behind = waits_behind(knot->waits);
+    weir_log_field fields[LINE_TASKS + 1];
+    char message[128], names[LINE_TASKS][16];
     size_t count = 0;
 
-    for (uint32_t i = 0; i < named; i++) {
-        const struct waits_node *node = &waits->nodes[nodes[i]];
-        const void *wanted = waits->nodes[nodes[(i + known - 1) % known]].on;
-        struct closeup *closeup = closeup_of(node->loop, node->task);
-
-        if (!closeup) { /* it goes on: a cancel has come; or its loop is slow: another time */
-            said.count--;
-            return;
-        }
-        describe(closeup, wanted, texts[i]);
-        base_free(closeup);
-        fields[count++] = weir_field_str(names[i], weir_str_c(texts[i]));
+    for (uint32_t i = first; i < end; i++) {
+        snprintf(names[i - first], sizeof(names[0]), "task_%u", i + 1);
+        fields[count++] = weir_field_str(names[i - first], weir_str_c(knot->texts[i]));
     }
-    if (behind > 0)
+    if (first == 0 && behind > 0)
         fields[count++] = weir_field_i64("waiting_behind", behind);
-    snprintf(message, sizeof(message), "deadlock: %u tasks wait for each other, each for the next",
-             length);
+    set_message(knot, first, message, sizeof(message));
     weir_log_fields(WEIR_LOG_ERROR, weir_str_c(message), fields, count);
 }
 
-static void look(void)
+static void tell_all(struct knot *knot)
 {
-    uint32_t cursor = 0, nodes[CYCLE_TASKS], length;
-    struct waits waits;
+    uint64_t hash = hash_of(knot);
 
-    waits_init(&waits);
-    if (collect(&waits) && waits_solve(&waits)) {
-        while ((length = waits_cycle(&waits, &cursor, nodes, CYCLE_TASKS)) > 0)
-            if (!is_known(&waits, nodes, length < CYCLE_TASKS ? length : CYCLE_TASKS))
-                report(&waits, nodes, length);
-    }
-    waits_done(&waits);
+    if (is_known(hash))
+        return;
+    for (uint32_t i = 0; i < knot->kept; i++)
+        if (!look_again(knot, i))
+            return;
+    said.known[said.count++ % KNOWN] = hash;
+    for (uint32_t i = 0; i < knot->kept; i += LINE_TASKS)
+        tell(knot, i);
 }
 
-void deadlock_check(void)
+/* A task that runs on another loop is there itself. */
+static void leave_out_proxies(struct knot *knot)
 {
-    int64_t began_ns = clock_monotonic_ns(), took_ns;
+    uint32_t kept = 0, cycle = knot->cycle;
 
-    if (began_ns < said.not_before_ns)
+    for (uint32_t i = 0; i < knot->kept; i++) {
+        if (!knot->waits->nodes[knot->nodes[i]].proxy) {
+            knot->nodes[kept++] = knot->nodes[i];
+            continue;
+        }
+        knot->count--;
+        knot->cycle -= i < cycle;
+    }
+    knot->kept = kept;
+}
+
+void deadlock_tell(struct waits *waits)
+{
+    struct knot *knot = waits->count ? base_calloc(1, sizeof(*knot)) : NULL;
+    uint32_t cursor = 0;
+
+    if (!knot)
         return;
-    look();
-    took_ns = clock_monotonic_ns() - began_ns;
-    said.not_before_ns = began_ns + took_ns * SHARE;
+    knot->waits = waits;
+    if (waits_solve(waits)) {
+        while ((knot->count = waits_knot(waits, &cursor, knot->nodes, KNOT_TASKS, &knot->cycle)) >
+               0) {
+            knot->kept = knot->count < KNOT_TASKS ? knot->count : KNOT_TASKS;
+            leave_out_proxies(knot);
+            tell_all(knot);
+        }
+    }
+    base_free(knot);
 }

@@ -15,7 +15,6 @@
 
 #include "obs/metrics.h"
 #include "ops/ask.h"
-#include "ops/closeup.h"
 #include "ops/control.h"
 #include "ops/parts.h"
 #include "ops/tasks.h"
@@ -85,7 +84,7 @@ static void report(const struct full *full)
 {
     const struct queue_place *place = full->place;
     weir_log_field fields[8];
-    struct closeup *closeup;
+    struct task_view *drainer = NULL;
     char doing[TEXT_BYTES];
     size_t count = 0;
 
@@ -97,15 +96,14 @@ static void report(const struct full *full)
     fields[count++] = weir_field_u64("refused", atomic_load(&place->refused));
     fields[count++] = weir_field_c("drained_by",
                                    full->drainer_site ? full->drainer_site : "nobody yet");
-    closeup = full->drainer.slot ? closeup_of(full->drainer_loop, full->drainer) : NULL;
-    if (closeup) {
-        closeup_print(closeup, doing, sizeof(doing));
+    if (full->drainer.slot && tasks_view(full->drainer_loop, full->drainer, &drainer) == 0) {
+        tasks_print(drainer, doing, sizeof(doing));
         fields[count++] = weir_field_c("drainer", doing);
     } else if (full->drainer.slot) {
         fields[count++] = weir_field_c("drainer", "it has ended");
     }
     weir_log_fields(WEIR_LOG_WARN, WEIR_S("a queue has been full for a second"), fields, count);
-    base_free(closeup);
+    base_free(drainer);
 }
 
 /* ---- metrics --------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "ops/tasks.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +20,7 @@
 #include "ops/control.h"
 #include "ops/running.h"
 #include "rt/loop.h"
+#include "rt/wakers.h"
 
 #define BLOCK_TASKS 256
 #define STEP_TASKS 32 /* some 30 us */
@@ -92,6 +94,11 @@ static bool view_step(struct loop *loop, void *state)
         return true;
     }
     inspect_task(loop, task, &view->task);
+    wakers_name(task, view->on, sizeof(view->on));
+    if (task->state == TASK_PARKED || task->state == TASK_READY) {
+        view->held_count = task->fiber->held_named;
+        memcpy(view->held, task->fiber->held, sizeof(view->held));
+    }
     if (!stack_copy_task(&view->stack, &view->task))
         view->stack.len = 0;
     return true;
@@ -136,6 +143,43 @@ int tasks_view(uint32_t loop, weir_task handle, struct task_view **ret_view)
     view->stack_deep_bytes = deep_bytes(&view->task);
     *ret_view = view;
     return 0;
+}
+
+/* ---- as text ---------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 4, 5))) static void print(char *text, size_t size, size_t *at,
+                                                        const char *fmt, ...)
+{
+    va_list args;
+    int len;
+
+    va_start(args, fmt);
+    len = vsnprintf(text + *at, size - *at, fmt, args);
+    va_end(args);
+    if (len > 0)
+        *at = (size_t)len < size - *at ? *at + (size_t)len : size - 1;
+}
+
+size_t tasks_print(const struct task_view *view, char *text, size_t size)
+{
+    const struct inspect_task *task = &view->task;
+    size_t at = 0;
+
+    print(text, size, &at, "%s (%s), loop %u, in %s: ", task->name, task->site, task->loop,
+          task->path);
+    if (!task->what)
+        print(text, size, &at, "%s", inspect_state_name(task->state));
+    else
+        print(text, size, &at, "waits for: %s%s%s%s", task->what, *view->on ? " (" : "", view->on,
+              *view->on ? ")" : "");
+    if (task->state == INSPECT_PARKED && task->what)
+        print(text, size, &at, ", for %.1f s", (double)task->waited_ns / 1e9);
+    if (task->left_ns != INT64_MAX)
+        print(text, size, &at, " (its deadline passes in %.1f s)", (double)task->left_ns / 1e9);
+    if (view->stack.len == 0 || at + 2 >= size)
+        return at;
+    text[at++] = '\n';
+    return at + stack_print(&view->stack, text + at, size - at);
 }
 
 /* ---- as JSON --------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "ops/stack.h"
 #include "rt/inspect.h"
+#include "rt/loop.h"
 
 #define TASKS_ANSWER_MS 500 /* a loop that has not answered by then is held up */
 #define TASKS_SITE_BYTES 128
@@ -21,10 +22,16 @@ int tasks_walk(uint32_t loop, bool (*visit)(void *arg, const struct inspect_task
  * with base_free(). -ESRCH: it is not there any more. */
 struct task_view {
     struct inspect_task task;
+    char on[192];            /* the name of what it waits on; "": it has none */
+    uint8_t held_count;
+    struct held_lock held[HELD_NAMED];
     size_t stack_deep_bytes; /* touched since the stack is in use; 0: not known */
     struct stack_copy stack;
 };
 int tasks_view(uint32_t loop, weir_task handle, struct task_view **ret_view);
+/* As text: a line that says what and where it is and what it waits for, and its stack.
+ * Returns the length; what does not fit is cut off. */
+size_t tasks_print(const struct task_view *view, char *text, size_t size);
 
 /* A loop as JSON: its number, whether it answered, and if not, who holds it. */
 void tasks_add_loop(struct strbuf *out, uint32_t loop, int rc);

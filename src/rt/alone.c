@@ -10,8 +10,6 @@
  * anything else. */
 #include "rt/alone.h"
 
-#include <string.h>
-
 #include "rt/chan.h"
 
 #define TASKS_MAX 1000
@@ -27,22 +25,19 @@ static bool waits_long(const struct task *task, int64_t since_ns)
 {
     const struct wait *wait = task->state == TASK_PARKED ? task->fiber->wait : NULL;
 
-    return wait && wait->what && wait->since_ns <= since_ns &&
-           task->fiber->scope->deadline_ns == WEIR_NEVER_NS;
+    return wait && wait->since_ns <= since_ns && task->fiber->scope->deadline_ns == WEIR_NEVER_NS;
 }
 
 weir_chan *alone_waits_at(const struct task *task, long long since_ns)
 {
     const struct wait *wait;
-    weir_chan *chan;
 
     if (!waits_long(task, since_ns))
         return NULL;
     wait = task->fiber->wait;
-    if (!strstr(wait->what, "a channel"))
+    if (wait->kind != WAIT_SEND && wait->kind != WAIT_RECV)
         return NULL;
-    chan = (weir_chan *)(uintptr_t)wait->object;
-    return chan->shared ? NULL : chan;
+    return (weir_chan *)(uintptr_t)wait->object;
 }
 
 static bool is_below(const struct scope *scope, const struct scope *root)
@@ -63,7 +58,7 @@ static bool task_is_stuck(struct search *search, const struct task *task)
 
     if (++search->tasks > TASKS_MAX || !waits_long(task, search->since_ns))
         return false;
-    if (strcmp(task->fiber->wait->what, "children") == 0)
+    if (task->fiber->wait->kind == WAIT_JOIN)
         return true;
     chan = alone_waits_at(task, search->since_ns);
     return chan && chan->sent_in && !chan->foreign &&
@@ -83,15 +78,19 @@ static bool scope_is_stuck(struct search *search, const struct scope *scope, int
     return true;
 }
 
-bool alone_is(const weir_chan *chan, long long since_ns)
+bool alone_is(const weir_chan *chan, long long since_ns, struct alone_known *known)
 {
     struct search search = { .root = scope_of(chan->opened_in), .since_ns = since_ns };
     const struct fiber *opener;
+    bool stuck;
 
-    if (!search.root || !chan->sent_in || chan->foreign)
+    if (!search.root || !chan->sent_in || chan->foreign || search.root == known->in_use)
         return false;
     opener = search.root->opener;
-    if (opener && !task_is_stuck(&search, opener->task))
-        return false;
-    return scope_is_stuck(&search, search.root, 0);
+    stuck = (!opener || task_is_stuck(&search, opener->task)) &&
+            scope_is_stuck(&search, search.root, 0);
+    known->looked += search.tasks;
+    if (!stuck)
+        known->in_use = search.root;
+    return stuck;
 }

@@ -26,6 +26,12 @@ const weir_context *block_context(void)
     return job_current ? job_current->context : NULL;
 }
 
+void block_note_call(const void *call)
+{
+    if (job_current)
+        atomic_store(&job_current->calls, call);
+}
+
 int64_t block_deadline_ns(void)
 {
     return job_current ? job_current->deadline_ns : WEIR_NEVER_NS;
@@ -115,6 +121,20 @@ struct block_call {
     struct wait wait;
     struct block_job *job; /* NULL: abandoned */
 };
+
+/* No pool ends while a task is in a call on it. */
+void block_look(const struct wait *wait, struct block_look *look)
+{
+    const struct block_call *call = container_of((struct wait *)(uintptr_t)wait, struct block_call,
+                                                 wait);
+    struct block_job *job = call->job;
+
+    *look = (struct block_look){ .pool = job->pool,
+                                 .calls = atomic_load(&job->calls),
+                                 .name = job->pool->name,
+                                 .threads_max = job->pool->threads_max,
+                                 .started = threads_began(job->pool, job) };
+}
 
 static enum job_end give_up(struct block_job *job)
 {
@@ -219,7 +239,8 @@ static int block_on(weir_threads *pool, weir_fn *fn, void *arg, const weir_block
     struct block_call call = {
         .wait = { .abandon = block_abandon,
                   .what = opts->name ? opts->name : "blocking call",
-                  .object = (void *)fn },
+                  .object = (void *)fn,
+                  .kind = WAIT_BLOCK },
     };
     int rc;
 
@@ -252,7 +273,9 @@ int block_call_on(weir_threads *pool, weir_fn *fn, void *arg, const weir_block_o
 int block_call_shielded(weir_threads *pool, weir_fn *fn, void *arg, const char *name)
 {
     struct fiber *self = fiber_current();
-    struct block_call call = { .wait = { .what = name, .object = (void *)fn } };
+    struct block_call call = {
+        .wait = { .what = name, .object = (void *)fn, .kind = WAIT_BLOCK },
+    };
     struct block_job job = {
         .message = { .run = block_ended },
         .call = &call,
@@ -269,6 +292,7 @@ int block_call_shielded(weir_threads *pool, weir_fn *fn, void *arg, const char *
     int rc;
 
     list_init(&job.link);
+    call.job = &job;
     self->chain = NULL; /* a refusal is nobody's business */
     rc = submit(loop_current, &job);
     weir_recover();

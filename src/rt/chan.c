@@ -191,7 +191,11 @@ static void chan_abandon(struct wait *wait, int code)
 static int chan_park(weir_chan *chan, struct node *end, void *item, const char *what, bool source)
 {
     struct chan_park park = {
-        .wait = { .abandon = chan_abandon, .what = what, .object = chan, .ends_at_stop = source },
+        .wait = { .abandon = chan_abandon,
+                  .what = what,
+                  .object = chan,
+                  .ends_at_stop = source,
+                  .kind = end == &chan->receivers ? WAIT_RECV : WAIT_SEND },
         .waiting = { .item = item },
     };
 
@@ -286,6 +290,7 @@ int weir_chan_reserve(weir_chan *chan)
         return weir_fail(-EINVAL,
                          "a rendezvous channel has no room to keep: give \"%s\" a capacity",
                          chan->name ? chan->name : "");
+    atomic_store_explicit(&chan->keeps_room, true, memory_order_relaxed);
     if (chan->shared)
         return shared_reserve(chan);
     chan_check_loop(chan);

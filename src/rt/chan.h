@@ -38,6 +38,7 @@ struct weir_chan {
     const char *sender_site;
     weir_scope opened_in;
     atomic_uint ends[2]; /* tasks that were started to send, and to receive */
+    atomic_bool keeps_room; /* a task has asked for room to be kept */
     void (*drop)(void *item);
     const char *name;
     struct queue queue;

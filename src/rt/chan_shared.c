@@ -473,6 +473,7 @@ static int shared_wait(struct shared_chan *shared, enum chan_end end, void *item
     else
         queue_note_drainer(&shared->chan.queue);
     parked_init(&self, what, &shared->chan);
+    self.wait.kind = end == CHAN_SENDERS ? WAIT_SEND_SHARED : WAIT_RECV_SHARED;
     self.wait.ends_at_stop = end == CHAN_RECEIVERS && shared->chan.source;
     line_up(shared, &place, true);
     if (self.here) {

@@ -16,6 +16,15 @@ static inline void held_add(struct fiber *self, const void *lock, const void *ta
         self->held[self->held_named++] = (struct held_lock){ lock, taken_at };
 }
 
+/* Does it hold the lock? Also true when it may, among those that are only counted. */
+static inline bool held_has(const struct fiber *self, const void *lock)
+{
+    for (uint8_t i = 0; i < self->held_named; i++)
+        if (self->held[i].lock == lock)
+            return true;
+    return self->locks_held > self->held_named;
+}
+
 static inline void held_remove(struct fiber *self, const void *lock)
 {
     self->locks_held--;

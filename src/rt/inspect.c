@@ -101,6 +101,7 @@ static void write_fiber(const struct loop *loop, const struct fiber *fiber,
     if (task->state == INSPECT_PARKED && wait) {
         task->what = wait->what;
         task->object = wait->object;
+        task->since_ns = wait->since_ns;
         task->waited_ns = loop->now_ns - wait->since_ns;
         task->suspect = suspicion(fiber->task);
     }

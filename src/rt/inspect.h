@@ -45,7 +45,8 @@ struct inspect_task {
     char route[INSPECT_ROUTE_BYTES]; /* of the request that it works for; may be cut */
     const char *what;                /* parked: for what; else NULL */
     const void *object;              /* and on what; may be NULL */
-    int64_t waited_ns, age_ns;       /* parked since; since its first run (0: not yet) */
+    int64_t since_ns;                /* and since when, on its loop's clock */
+    int64_t waited_ns, age_ns;       /* parked for; since its first run (0: not yet) */
     int64_t left_ns;                 /* until its deadline; INT64_MAX: none */
     bool cancelled;                  /* its scope has been */
     const void *stack_pointer;       /* where its registers are saved; NULL: it runs, or

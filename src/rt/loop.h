@@ -441,8 +441,15 @@ static inline bool task_is_late(struct task *task, int *ret_code)
 int semaphore_start(weir_semaphore *semaphore, struct task *task);
 /* Take a queued task out; it is ready afterwards, to end. */
 void semaphore_leave(struct task *task);
+/* Give back a unit that a child was started with. */
+void semaphore_give(weir_semaphore *semaphore);
 /* How many tasks wait for a unit, on all loops. Any thread. */
 uint32_t semaphore_waiting(const weir_semaphore *semaphore);
+const char *semaphore_name(const weir_semaphore *semaphore);
+/* Whoever has a unit is known by other means than .owned. */
+void semaphore_account(weir_semaphore *semaphore);
+/* How many units there are, if none is free and whoever has one is known; else 0. */
+uint32_t semaphore_accounted(const weir_semaphore *semaphore);
 
 /* embed.c */
 /* Is this the thread that turns the first loop from outside? It must not wait for it. */
@@ -466,7 +473,10 @@ struct block_job {
     int rc;
     bool started;
     bool ended, abandoned; /* with abandon: which was first */
+    const void *_Atomic calls; /* its thread waits for this call of a loop; or NULL */
 };
+/* The thread, if it runs a job, waits for a call of a loop until call is NULL. */
+void block_note_call(const void *call);
 /* Run the job on this thread; its result is in job->rc. */
 void block_run(struct block_job *job);
 /* It has ended: tell its caller, or dispose of it. */

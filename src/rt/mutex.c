@@ -21,7 +21,8 @@ static __attribute__((noinline)) int mutex_wait(weir_mutex *mutex, struct fiber 
                                                 const void *caller)
 {
     struct queued place = {
-        .wait = { .abandon = queued_abandon, .what = "lock", .object = mutex },
+        .wait = { .abandon = queued_abandon, .what = "lock", .object = mutex,
+                  .kind = WAIT_LOCK },
     };
     int rc;
 
@@ -100,7 +101,7 @@ bool mutex_is_own(weir_mutex *mutex)
 void mutex_take_back(weir_mutex *mutex, const void *caller)
 {
     struct fiber *self = fiber_current();
-    struct queued place = { .wait = { .what = "lock", .object = mutex } };
+    struct queued place = { .wait = { .what = "lock", .object = mutex, .kind = WAIT_LOCK } };
 
     queued_enter(&mutex->waiting_, mutex->shared);
     if (mutex_take(mutex, self, caller)) {

@@ -51,6 +51,16 @@ bool parked_claim(struct parked *parked)
     return claim_move(parked, CLAIM_TAKEN);
 }
 
+bool parked_hold(struct parked *parked)
+{
+    return claim_move(parked, CLAIM_TRYING);
+}
+
+void parked_let(struct parked *parked)
+{
+    atomic_store(&parked->claim, CLAIM_OPEN);
+}
+
 bool parked_claim_both(struct parked *one, struct parked *other)
 {
     struct parked *low = (uintptr_t)one < (uintptr_t)other ? one : other;

@@ -42,6 +42,10 @@ void parked_init(struct parked *parked, const char *what, const void *object);
 bool parked_claim(struct parked *parked);
 /* Claim both or none. */
 bool parked_claim_both(struct parked *one, struct parked *other);
+/* Nobody may serve it until parked_let(): for a few instructions, in which no other claim
+ * and no lock is taken. false: it has been served. */
+bool parked_hold(struct parked *parked);
+void parked_let(struct parked *parked);
 static inline bool parked_is_open(const struct parked *parked)
 {
     return atomic_load_explicit(&parked->claim, memory_order_relaxed) != CLAIM_TAKEN;

@@ -159,6 +159,21 @@ uint32_t loop_count(void);
 
 /* ---- waiting ------------------------------------------------------------ */
 
+/* Waits that rt/wakers.h can say more of than what they are called. */
+enum wait_kind {
+    WAIT_OTHER,
+    WAIT_LOCK,         /* a mutex or read-write lock */
+    WAIT_JOIN,         /* for the children of a scope */
+    WAIT_LIMIT,        /* for room in a scope */
+    WAIT_UNIT,         /* of a semaphore */
+    WAIT_SEND,         /* at a channel of the loop, or for room in it */
+    WAIT_RECV,
+    WAIT_SEND_SHARED,  /* at one of all loops: it stands in a struct parked */
+    WAIT_RECV_SHARED,
+    WAIT_SELECT,
+    WAIT_BLOCK         /* for a blocking call; in a struct block_call */
+};
+
 /* How a parked task is woken: a stack variable of the waiting function.
  *
  * While it is parked, whoever has the result calls wait_wake(), once. A cancel
@@ -175,6 +190,7 @@ struct wait {
     int rc;
     bool woken;
     bool ends_at_stop;         /* a source: a stop abandons it with code 0 */
+    uint8_t kind;              /* enum wait_kind */
 };
 
 /* The check on entry of every checkpoint: 0, -ETIMEDOUT or -ECANCELED. */

@@ -92,7 +92,8 @@ static __attribute__((noinline)) int rwlock_wait(weir_rwlock *lock, bool writes,
     struct rwlock_wait self = {
         .place.wait = { .abandon = rwlock_abandon,
                         .what = writes ? "lock for writing" : "lock for reading",
-                        .object = lock },
+                        .object = lock,
+                        .kind = WAIT_LOCK },
         .lock = lock,
         .writes = writes,
     };

@@ -392,7 +392,7 @@ static void scope_wait_children(struct scope *scope)
 {
     /* Again: between the wake and this task's turn another may have started one. */
     while (scope->live > 0) {
-        struct wait wait = { .what = "children", .object = scope };
+        struct wait wait = { .what = "children", .object = scope, .kind = WAIT_JOIN };
 
         scope->opener_wait = &wait;
         WEIR_IGNORE(rt_park_shielded(&wait), "the ends of children carry no code");

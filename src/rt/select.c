@@ -13,6 +13,7 @@
  * back. */
 #include "rt/chan.h"
 #include "rt/foreign.h"
+#include "rt/wakers.h"
 
 #define SELECT_ARMS_MAX 16
 
@@ -248,6 +249,37 @@ static void arm_leave(struct select *select, int at)
     }
 }
 
+/* ---- for whoever looks ---------------------------------------------------------- */
+
+/* What the arm waits on, if that is known; a stop is no waker, as a cancel is none. */
+static bool arm_on(const weir_arm *arm, struct wakers_on *ret_on)
+{
+    switch (arm->kind) {
+    case WEIR_ARM_SEND: return wakers_chan(arm->chan, WEIR_RECEIVES, ret_on);
+    case WEIR_ARM_RECV: return wakers_chan(arm->chan, WEIR_SENDS, ret_on);
+    case WEIR_ARM_DONE: *ret_on = (struct wakers_on){ task_find(arm->task), 1 }; return true;
+    default: return false;
+    }
+}
+
+uint32_t select_wakers(struct wait *wait, struct wakers_on *ret_on)
+{
+    struct select *select = container_of(wait, struct select, parked.wait);
+    uint32_t count = 0;
+    bool known = true;
+
+    if (!parked_hold(&select->parked))
+        return 0;
+    for (size_t i = 0; i < select->count && known; i++) {
+        if (select->arms[i].kind == WEIR_ARM_STOP)
+            continue;
+        known = arm_on(&select->arms[i], &ret_on[count]);
+        count++;
+    }
+    parked_let(&select->parked);
+    return known ? count : 0;
+}
+
 /* ---- waiting ------------------------------------------------------------------ */
 
 static void select_end_operations(struct select *select)
@@ -287,6 +319,7 @@ static weir_pick select_wait(weir_arm *arms, size_t count)
     };
 
     parked_init(&select.parked, "select", NULL);
+    select.parked.wait.kind = WAIT_SELECT;
     select.parked.wait.abandon = select_abandon;
     timer_init(&select.timer, select_timer_fired);
     for (size_t i = 0; i < count; i++)

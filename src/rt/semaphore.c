@@ -14,6 +14,7 @@
  * Life: a message under way refers to the semaphore, so that it may be freed while
  * a loop has still to look at one. A message that was under way when a runtime
  * ended is never run; whoever posts in the next one can tell by its number. */
+#include "rt/held.h"
 #include "rt/loop.h"
 
 #define SEMAPHORE_OWN_IN_ROW 16
@@ -33,6 +34,7 @@ struct weir_semaphore {
     uint32_t units, max_waiting;
     atomic_uint turn; /* the loop to be told next */
     atomic_uint refs; /* the owner's, and one for each message under way */
+    bool owned, accounted;
     const char *name;
     _Atomic(struct semaphore_queue *) queues[RT_LOOPS_MAX];
 };
@@ -51,6 +53,7 @@ int weir_semaphore_new_opt(weir_semaphore **ret_semaphore, const weir_semaphore_
     semaphore->units = opts->units;
     semaphore->max_waiting = opts->max_waiting ? opts->max_waiting : UINT32_MAX;
     semaphore->name = opts->name;
+    semaphore->owned = semaphore->accounted = opts->owned;
     *ret_semaphore = semaphore;
     return 0;
 }
@@ -58,6 +61,21 @@ int weir_semaphore_new_opt(weir_semaphore **ret_semaphore, const weir_semaphore_
 uint32_t semaphore_waiting(const weir_semaphore *semaphore)
 {
     return atomic_load_explicit(&semaphore->waiting, memory_order_relaxed);
+}
+
+const char *semaphore_name(const weir_semaphore *semaphore)
+{
+    return semaphore->name ? semaphore->name : "";
+}
+
+void semaphore_account(weir_semaphore *semaphore)
+{
+    semaphore->accounted = true;
+}
+
+uint32_t semaphore_accounted(const weir_semaphore *semaphore)
+{
+    return semaphore->accounted && atomic_load(&semaphore->free) == 0 ? semaphore->units : 0;
 }
 
 static void semaphore_unref(weir_semaphore *semaphore)
@@ -191,7 +209,7 @@ static struct semaphore_queue *queue_here(weir_semaphore *semaphore)
     return likely(loop_current) ? queue_of(semaphore, loop_current) : NULL;
 }
 
-void weir_release(weir_semaphore *semaphore)
+void semaphore_give(weir_semaphore *semaphore)
 {
     struct semaphore_queue *queue = queue_here(semaphore);
 
@@ -205,13 +223,47 @@ void weir_release(weir_semaphore *semaphore)
         tell_waiting(semaphore);
 }
 
-int weir_try_acquire(weir_semaphore *semaphore)
+void weir_release(weir_semaphore *semaphore)
+{
+    struct fiber *self;
+
+    if (unlikely(semaphore->owned)) {
+        self = fiber_current();
+        if (self && held_has(self, semaphore))
+            held_remove(self, semaphore);
+        else
+            rt_wrong_use("a unit of \"%s\" is given back by who has not taken it: as it is .owned, "
+                         "the task that took a unit gives it back",
+                         semaphore_name(semaphore));
+    }
+    semaphore_give(semaphore);
+}
+
+static bool take(weir_semaphore *semaphore)
 {
     struct semaphore_queue *queue = queue_here(semaphore);
 
-    if (queue && !list_empty(&queue->tasks))
+    return !(queue && !list_empty(&queue->tasks)) && take_free(semaphore);
+}
+
+/* The running task has a unit from here on. */
+static inline void note_taken(weir_semaphore *semaphore, const void *caller)
+{
+    if (unlikely(semaphore->owned))
+        held_add(loop_current->current, semaphore, caller);
+}
+
+int weir_try_acquire(weir_semaphore *semaphore)
+{
+    if (unlikely(semaphore->owned && !fiber_current())) {
+        rt_wrong_use("a unit of \"%s\" is taken outside a task: as it is .owned, only a task can",
+                     semaphore_name(semaphore));
+        return WEIR_EWRONGUSE;
+    }
+    if (!take(semaphore))
         return -EAGAIN;
-    return take_free(semaphore) ? 0 : -EAGAIN;
+    note_taken(semaphore, HELD_CALLER);
+    return 0;
 }
 
 /* Enter the queue; the unit may have come at once, through it. */
@@ -258,7 +310,8 @@ static void acquire_abandon(struct wait *wait, int code)
 int weir_acquire(weir_semaphore *semaphore)
 {
     struct acquire_wait self = {
-        .wait = { .abandon = acquire_abandon, .what = "acquire", .object = semaphore },
+        .wait = { .abandon = acquire_abandon, .what = "acquire", .object = semaphore,
+                  .kind = WAIT_UNIT },
         .semaphore = semaphore
     };
     struct task *task;
@@ -269,15 +322,21 @@ int weir_acquire(weir_semaphore *semaphore)
     task = loop_current->current->task;
     if (task->flags & TASK_HAS_UNIT && task->extra->needs == semaphore) {
         task->flags &= (uint8_t)~TASK_HAS_UNIT;
+        note_taken(semaphore, HELD_CALLER);
         return 0;
     }
-    if (weir_try_acquire(semaphore) == 0) {
+    if (take(semaphore)) {
+        note_taken(semaphore, HELD_CALLER);
         rt_spend();
         return 0;
     }
     rc = queue_enter(semaphore, task);
-    if (rc == 0)
-        return rt_park(&self.wait);
+    if (rc == 0) {
+        rc = rt_park(&self.wait);
+        if (rc == 0)
+            note_taken(semaphore, HELD_CALLER);
+        return rc;
+    }
     rt_spend(); /* who tries again and again lets others run */
     return rc;
 }
@@ -286,7 +345,7 @@ int semaphore_start(weir_semaphore *semaphore, struct task *task)
 {
     int rc;
 
-    if (weir_try_acquire(semaphore) == 0) {
+    if (take(semaphore)) {
         task->flags |= TASK_HAS_UNIT;
         return 1;
     }

@@ -545,7 +545,7 @@ void spread_forget(struct task *task)
     task->extra->spread = NULL;
     WEIR_IGNORE(spread_claim(job), "it is over, or was never begun");
     if (job->unit)
-        weir_release(job->unit);
+        semaphore_give(job->unit);
     job->task = NULL;
     if (job->posted == job->seen)
         spread_free(job);

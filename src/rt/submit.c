@@ -281,11 +281,13 @@ int weir_remote_call_opt(weir_remote remote, weir_fn *fn, void *arg,
     if (!call)
         return -ENOMEM;
     call->message.run = call_begin;
+    block_note_call(call);
     rc = call_post(remote, call);
     if (rc < 0)
         call->refs--; /* no loop has it */
     else
         rc = call_wait(call);
+    block_note_call(NULL);
     call_unref(call);
     return rc;
 }

@@ -68,7 +68,7 @@ static void task_free(struct loop *loop, struct task *task)
 static void task_end_extra(struct task *task)
 {
     if (task->flags & TASK_HAS_UNIT)
-        weir_release(task->extra->needs);
+        semaphore_give(task->extra->needs);
     if (task->extra->spread)
         spread_forget(task);
     for (weir_chan_end end = WEIR_SENDS; end <= WEIR_RECEIVES; end++)
@@ -223,7 +223,10 @@ static struct scope *go_wait_limit(weir_scope s, int *ret_rc)
     struct scope *scope;
 
     while ((scope = scope_find(s)) != NULL) {
-        struct wait wait = { .abandon = limit_abandon, .what = "room in a scope", .object = scope };
+        struct wait wait = { .abandon = limit_abandon,
+                             .what = "room in a scope",
+                             .object = scope,
+                             .kind = WAIT_LIMIT };
         int rc;
 
         rc = scope_check(scope); /* also after the wait: a cancel has passed by then */

@@ -338,6 +338,16 @@ int threads_submit(weir_threads *pool, struct block_job *job)
     return rc;
 }
 
+bool threads_began(weir_threads *pool, const struct block_job *job)
+{
+    bool began;
+
+    pthread_mutex_lock(&pool->lock);
+    began = job->started;
+    pthread_mutex_unlock(&pool->lock);
+    return began;
+}
+
 enum job_end threads_give_up(weir_threads *pool, struct block_job *job)
 {
     enum job_end end = JOB_RUNS;

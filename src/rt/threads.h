@@ -46,6 +46,8 @@ int threads_refuse(weir_threads *threads);
 int threads_submit(weir_threads *threads, struct block_job *job);
 /* Its caller goes: take it out, or leave it to the pool if it may be. */
 enum job_end threads_give_up(weir_threads *threads, struct block_job *job);
+/* Has a thread begun it? */
+bool threads_began(struct weir_threads *threads, const struct block_job *job);
 /* A job has ended: count it. begun_ns is when it began. */
 void threads_count(weir_threads *threads, int64_t queued_ns, int64_t begun_ns, int64_t ended_ns);
 

@@ -1,67 +1,9 @@
 /* Deadlocks across locks, joins and loops are told once; what only takes long is not. */
-#include "support/in_task.h"
-
-#include <pthread.h>
 #include <stdatomic.h>
 
-#include <weir/inspect.h>
-#include <weir/log.h>
 #include <weir/sync.h>
 
-#define SAID_BYTES 16384
-#define LIMIT_MS 20000
-
-static struct {
-    pthread_mutex_t lock;
-    char text[SAID_BYTES];
-    size_t len;
-} said = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static ssize_t keep(void *arg, const char *bytes, size_t len)
-{
-    (void)arg;
-    pthread_mutex_lock(&said.lock);
-    if (said.len + len < SAID_BYTES) {
-        memcpy(said.text + said.len, bytes, len);
-        said.len += len;
-        said.text[said.len] = '\0';
-    }
-    pthread_mutex_unlock(&said.lock);
-    return (ssize_t)len;
-}
-
-static int times(const char *part)
-{
-    int n = 0;
-
-    pthread_mutex_lock(&said.lock);
-    for (const char *at = said.text; (at = strstr(at, part)) != NULL; at++)
-        n++;
-    pthread_mutex_unlock(&said.lock);
-    return n;
-}
-
-static void run(weir_fn *fn, uint32_t loops)
-{
-    said.len = 0;
-    said.text[0] = '\0';
-    assert_int_equal(weir_log_open(.sink = keep, .sync = true, .form = WEIR_LOG_JSON), 0);
-    assert_int_equal(weir_inspect_open(.no_handlers = true, .no_socket = true), 0);
-    assert_int_equal(weir_run(fn, NULL, .loops = loops, .grace_ms = 200), 0);
-    weir_inspect_close();
-    weir_log_close();
-}
-
-/* Until it has been said, or (false) far too long. */
-static bool wait_for(const char *part)
-{
-    for (int waited_ms = 0; waited_ms < LIMIT_MS; waited_ms += 10) {
-        if (times(part) > 0)
-            return true;
-        CHECK_INT(weir_sleep_ms(10), 0);
-    }
-    return false;
-}
+#include "ops/said.h"
 
 /* ---- a lock held across a join whose child wants it ---------------------------------- */
 
@@ -226,7 +168,7 @@ static void a_lock_that_is_held_for_long_is_no_deadlock(void **state)
 {
     (void)state;
     run(long_wait, 1);
-    assert_int_equal(times("deadlock"), 0);
+    assert_int_equal(times("deadlock: "), 0);
 }
 
 int main(void)

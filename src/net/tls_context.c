@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -45,6 +46,9 @@ struct tls_context {
     };
     size_t certificates;
     struct tls_tickets *tickets; /* one for all readings: a reload ends no session */
+    const char **paths;          /* of all files that are read */
+    size_t path_count;
+    uint64_t seen;               /* what the files were when they were last read; see loading */
     pthread_mutex_t loading;
     pthread_mutex_t lock;
     SSL_CTX *current;
@@ -238,6 +242,37 @@ static SSL_CTX *take_current(struct tls_context *context)
     return ctx;
 }
 
+/* A number that changes with a file: with its bytes, and with what its name leads to. */
+static uint64_t look_at_files(const struct tls_context *context)
+{
+    uint64_t all = 0;
+
+    for (size_t i = 0; i < context->path_count; i++) {
+        struct stat about;
+        uint64_t one[5] = { 0 };
+
+        if (stat(context->paths[i], &about) == 0) {
+            one[0] = about.st_dev;
+            one[1] = about.st_ino;
+            one[2] = (uint64_t)about.st_size;
+            one[3] = (uint64_t)about.st_mtim.tv_sec * 1000000000u + (uint64_t)about.st_mtim.tv_nsec;
+            one[4] = about.st_mode; /* it can be read now */
+        }
+        all = siphash13(all, i, one, sizeof(one));
+    }
+    return all;
+}
+
+bool tls_context_is_stale(struct tls_context *context)
+{
+    bool stale;
+
+    pthread_mutex_lock(&context->loading);
+    stale = look_at_files(context) != context->seen;
+    pthread_mutex_unlock(&context->loading);
+    return stale;
+}
+
 struct load_call {
     struct tls_context *context;
     bool if_missing;
@@ -252,8 +287,10 @@ static int load(void *arg)
     int rc = 0;
 
     pthread_mutex_lock(&context->loading);
-    if (!call->if_missing || !tls_context_is_prepared(context))
+    if (!call->if_missing || !tls_context_is_prepared(context)) {
+        context->seen = look_at_files(context);
         rc = build(context, &new);
+    }
     if (new) {
         pthread_mutex_lock(&context->lock);
         old = context->current;
@@ -306,6 +343,51 @@ void tls_context_unref(struct tls_context *context)
     base_free(context);
 }
 
+static void add_path(struct tls_context *context, const char *path)
+{
+    if (path)
+        context->paths[context->path_count++] = path;
+}
+
+static void add_certificate(struct tls_context *context, const weir_tls_certificate *certificate)
+{
+    add_path(context, certificate->certificate);
+    add_path(context, certificate->key);
+    add_path(context, certificate->ocsp);
+}
+
+static int list_server_paths(struct tls_context *context)
+{
+    const weir_tls_server_opts *opts = &context->server;
+    size_t most = 3 * context->certificates + 3;
+
+    context->paths = arena_alloc(&context->arena, most * sizeof(*context->paths));
+    if (!context->paths)
+        return -ENOMEM;
+    for (size_t i = 0; i < context->certificates; i++)
+        add_certificate(context, &opts->certificates[i]);
+    add_path(context, opts->client_ca);
+    add_path(context, opts->client_crl);
+    add_path(context, opts->ticket_keys);
+    return 0;
+}
+
+static int list_client_paths(struct tls_context *context)
+{
+    context->paths = arena_alloc(&context->arena, 5 * sizeof(*context->paths));
+    if (!context->paths)
+        return -ENOMEM;
+    add_certificate(context, &context->client.certificate);
+    add_path(context, context->client.ca);
+    add_path(context, context->client.crl);
+    return 0;
+}
+
+const char *tls_context_path(const struct tls_context *context, size_t at)
+{
+    return at < context->path_count ? context->paths[at] : NULL;
+}
+
 static int copy_server_opts(struct tls_context *context, const weir_tls_server_opts *opts)
 {
     weir_tls_server_opts *own = &context->server;
@@ -320,7 +402,7 @@ static int copy_server_opts(struct tls_context *context, const weir_tls_server_o
     own->key_log = tls_copy_text(&copy, opts->key_log);
     if (!own->ticket_rotate_s)
         own->ticket_rotate_s = ROTATE_S;
-    return copy.failed ? -ENOMEM : 0;
+    return copy.failed ? -ENOMEM : list_server_paths(context);
 }
 
 static int check_server_opts(const weir_tls_server_opts *opts, size_t certificates)
@@ -384,7 +466,7 @@ static int copy_client_opts(struct tls_context *context, const weir_tls_client_o
     own->key_log = tls_copy_text(&copy, opts->key_log);
     if (!own->sessions_max)
         own->sessions_max = SESSIONS_MAX;
-    return copy.failed ? -ENOMEM : 0;
+    return copy.failed ? -ENOMEM : list_client_paths(context);
 }
 
 int tls_context_client(const weir_tls_client_opts *opts, struct tls_context **ret_context)

@@ -54,6 +54,10 @@ int tls_context_reload(struct tls_context *context);
 int tls_context_watch(void *context);
 /* Is that asked for, by .watch? */
 bool tls_context_is_watched(const struct tls_context *context);
+/* For that: the files that are read, one after the other; NULL behind the last. */
+const char *tls_context_path(const struct tls_context *context, size_t at);
+/* Have they changed since they were last read? On a thread that may block. */
+bool tls_context_is_stale(struct tls_context *context);
 
 /* Whom the peer's verified certificate names: 1; 0 when it has shown none (or none was verified);
  * -ENOMEM. The texts are the arena's. */

@@ -16,6 +16,7 @@
 #include <openssl/pem.h>
 
 #include <weir/error.h>
+#include <weir/log.h>
 
 #include "base/alloc.h"
 #include "net/file.h"
@@ -102,6 +103,13 @@ void tls_file_done(struct tls_file *file)
     base_free(file->bytes);
     file->bytes = NULL;
     file->len = 0;
+}
+
+void tls_file_warn_of_readers(const struct tls_file *file)
+{
+    if (file->mode & 0007)
+        weir_warn("the %s %s can be read by every user of this machine: chmod 600 it", file->what,
+                  file->path);
 }
 
 /* ---- what they hold -------------------------------------------------------------------- */
@@ -222,7 +230,7 @@ int tls_file_crls(const struct tls_file *file, STACK_OF(X509_CRL) * *ret_list)
 int tls_file_key(const struct tls_file *file, EVP_PKEY **ret_key)
 {
     BIO *bio = file_bio(file);
-    bool asked = false, end;
+    bool asked = false;
     EVP_PKEY *key;
 
     if (!bio)
@@ -234,7 +242,6 @@ int tls_file_key(const struct tls_file *file, EVP_PKEY **ret_key)
         *ret_key = key;
         return 0;
     }
-    end = at_end();
     if (asked || file_has(file, "ENCRYPTED")) {
         ERR_clear_error();
         return weir_fail(WEIR_ECONFIG,
@@ -242,7 +249,7 @@ int tls_file_key(const struct tls_file *file, EVP_PKEY **ret_key)
                          "decrypt it (openssl pkey -in FILE -out NEW) and let nobody else read it",
                          file->path);
     }
-    if (end) {
+    if (!file_has(file, "PRIVATE KEY-----")) {
         ERR_clear_error();
         return file_lacks(file, "PRIVATE KEY");
     }

@@ -24,6 +24,9 @@ struct tls_file {
 int tls_file_read(const char *path, const char *what, struct tls_file *ret_file);
 void tls_file_done(struct tls_file *file); /* also of one that is all zero */
 
+/* It is secret: warn if everyone on this machine can read it. */
+void tls_file_warn_of_readers(const struct tls_file *file);
+
 /* All certificates in it, in their order: 0 with at least one, or WEIR_ECONFIG or -ENOMEM. */
 int tls_file_certificates(const struct tls_file *file, STACK_OF(X509) * *ret_list);
 /* The first private key in it. */

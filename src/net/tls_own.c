@@ -64,8 +64,8 @@ static int load_key(const weir_tls_certificate *from, EVP_PKEY **ret_key)
 
     if (rc == 0)
         rc = tls_file_key(&file, ret_key);
-    if (rc == 0 && (file.mode & 0007))
-        weir_warn("the key %s can be read by every user of this machine: chmod 600 it", file.path);
+    if (rc == 0)
+        tls_file_warn_of_readers(&file);
     tls_file_done(&file);
     return rc;
 }

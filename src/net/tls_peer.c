@@ -46,7 +46,7 @@ static int name_text(const X509_NAME *name, struct arena *arena, weir_str *ret_t
 
 static int common_name(const X509_NAME *name, struct arena *arena, weir_str *ret_text)
 {
-    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1), len;
+    int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1), len, rc = 0;
     unsigned char *utf8 = NULL;
     weir_str text;
 
@@ -56,10 +56,12 @@ static int common_name(const X509_NAME *name, struct arena *arena, weir_str *ret
     if (len < 0)
         return 0;
     text = weir_str_from((const char *)utf8, (size_t)len);
-    if (is_plain(text))
+    if (is_plain(text)) {
         *ret_text = arena_dup(arena, text);
+        rc = ret_text->ptr ? 0 : -ENOMEM;
+    }
     OPENSSL_free(utf8);
-    return is_plain(text) && !ret_text->ptr ? -ENOMEM : 0;
+    return rc;
 }
 
 static int hex_text(const unsigned char *bytes, size_t len, struct arena *arena, weir_str *ret_text)

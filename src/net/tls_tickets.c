@@ -115,11 +115,8 @@ int tls_tickets_load(struct tls_tickets *tickets, const char *path)
                        "the ticket key file %s has %zu bytes: it must be 1 to %d keys of %d random "
                        "bytes (openssl rand %d)",
                        path, file.len, KEYS_MAX, KEY_BYTES, KEY_BYTES);
-    if (rc == 0 && (file.mode & 0007))
-        rc = weir_fail(WEIR_ECONFIG,
-                       "the ticket key file %s can be read by every user of this "
-                       "machine: chmod 600 it",
-                       path);
+    if (rc == 0)
+        tls_file_warn_of_readers(&file);
     if (rc == 0) {
         pthread_mutex_lock(&tickets->lock);
         memcpy(tickets->keys, file.bytes, file.len);
@@ -187,15 +184,17 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
 {
     struct tls_tickets *tickets = tls_state_of(ssl)->tickets;
     struct ticket_key key;
+    bool renew;
     int at = pick_key(tickets, sealing ? NULL : name, &key), result;
 
     if (at < 0)
         return 0;
+    renew = at > 0 || SSL_version(ssl) >= TLS1_3_VERSION; /* which offers each ticket once */
     if (sealing) {
         memcpy(name, key.name, sizeof(key.name));
         result = RAND_bytes(iv, IV_BYTES) == 1 && begin(&key, iv, cipher, mac, 1) ? 1 : -1;
     } else {
-        result = !begin(&key, iv, cipher, mac, 0) ? -1 : at > 0 ? 2 : 1;
+        result = !begin(&key, iv, cipher, mac, 0) ? -1 : renew ? 2 : 1;
     }
     OPENSSL_cleanse(&key, sizeof(key));
     return result;

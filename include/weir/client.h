@@ -15,6 +15,10 @@
  * more on a new one if that is safe: if its method is idempotent (RFC 9110,
  * section 9.2.2), or no byte of it was sent.
  *
+ * Over HTTP/2 calls share connections, up to .max_streams on each; what is said here of
+ * errors, deadlines and bodies is the same. A request that the server has refused, or not
+ * looked at before it went away, is sent once more whatever its method is.
+ *
  * What goes along with each request, unless its fields say otherwise:
  *   X-Request-ID       the context's correlation id
  *   Traceparent        W3C Trace Context: the context's trace, a new span
@@ -56,7 +60,16 @@ typedef struct weir_response {
     int64_t content_length;   /* as the head says it; -1 when it does not */
     const weir_http_field *fields; /* in the order received */
     size_t field_count;
+    const weir_http_field *trailers; /* after the body; of weir_fetch() */
+    size_t trailer_count;
 } weir_response;
+
+/* How a client comes to speak HTTP/2 with a server. */
+typedef enum weir_http2 {
+    WEIR_HTTP2_AUTO,            /* https: if the server chooses so (ALPN); http: never */
+    WEIR_HTTP2_PRIOR_KNOWLEDGE, /* http too: the server is known to speak it */
+    WEIR_HTTP2_OFF
+} weir_http2;
 
 typedef struct weir_client_opts {
     size_t size;                 /* set by the macro */
@@ -68,6 +81,9 @@ typedef struct weir_client_opts {
     uint32_t max_age_ms;         /* of a connection; unset: 3,600,000 */
     uint32_t connect_timeout_ms; /* unset: 5,000 */
     uint64_t max_body_bytes;     /* of an answer, in memory; unset: 16 MiB */
+    weir_http2 http2;            /* unset: as the server chooses */
+    uint32_t max_streams;        /* calls at once on a connection of HTTP/2, if the
+                                    server lets them; unset: 100 */
     const char *user_agent;      /* unset: "weir" and its version */
     bool unix_sockets;           /* call "unix:/run/x.sock:/path", too; unset: a URL that
                                     came from outside can't reach this machine's sockets */
@@ -80,6 +96,8 @@ typedef struct weir_client_opts {
 /* A body that is written in pieces, of a length that is not known before. */
 #define WEIR_CHUNKED UINT64_MAX
 
+typedef void weir_inform_fn(void *arg, const weir_response *interim);
+
 typedef struct weir_fetch_opts {
     size_t size;               /* set by the macro */
     weir_client *client;       /* unset: one that the process shares */
@@ -91,6 +109,9 @@ typedef struct weir_fetch_opts {
     uint64_t max_body_bytes;   /* of the answer; unset: the client's */
     uint64_t stream_bytes;     /* weir_request_open() only: the body comes by
                                   weir_request_write(), and is so long, or WEIR_CHUNKED */
+    weir_inform_fn *on_inform; /* told of each interim (1xx) answer, in the calling task;
+                                  it keeps nothing, and does not wait */
+    void *inform_arg;
 } weir_fetch_opts;
 
 #define WEIR_FETCH_OPTS_(...) \
@@ -232,7 +253,8 @@ weir_str weir_response_header(const weir_response *response, const char *name);
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(2, 3)
 int weir_request_open_opt(weir_str url, weir_request **ret_request, const weir_fetch_opts *opts);
 
-/* Send a piece of the body; returns when the kernel has it.
+/* Send a piece of the body; returns when the kernel has it, or, over HTTP/2, the
+ * connection's bounded output.
  *
  * Checkpoint: always.
  * Returns:    0, or
@@ -258,7 +280,7 @@ int weir_request_write(weir_request *request, weir_str data);
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_request_end(weir_request *request);
 
-/* Wait for the head of the answer. Interim (1xx) answers are passed over.
+/* Wait for the head of the answer. Interim (1xx) answers are told to .on_inform.
  *
  * Checkpoint: always.
  * Returns:    0, or what weir_fetch_opt() returns for an answer
@@ -282,8 +304,20 @@ int weir_response_head(weir_request *request, weir_response *ret_response);
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
 ssize_t weir_response_read(weir_request *request, weir_str *ret_data);
 
+/* The fields behind the answer's body, once weir_response_read() has returned 0.
+ *
+ * Checkpoint: never.
+ * Returns:    how many there are; 0 before, and where there are none.
+ * Ownership:  what *ret_fields points to is the current arena's; it is not set when there
+ *   are none.
+ * Thread:     a task of the request's loop.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1, 2)
+size_t weir_response_trailers(const weir_request *request, const weir_http_field **ret_fields);
+
 /* End a request, wherever it is. The connection is kept when the answer was read
- * to its end, or what is left of it is here already; else it is closed.
+ * to its end, or what is left of it is here already; else it is closed. Over HTTP/2 only
+ * the request's stream is reset.
  *
  * Checkpoint: never.
  * Returns:    nothing.

@@ -23,6 +23,7 @@
 
 #include "base/alloc.h"
 #include "guard/pool_look.h"
+#include "guard/pool_share.h"
 #include "rt/loop.h"
 
 #define POOL_LOOPS_MAX 256
@@ -145,7 +146,6 @@ int weir_pool_new_opt(weir_pool **ret_pool, const weir_pool_opts *opts)
         pool_unref(pool);
         return rc;
     }
-    semaphore_account(pool->permits);
     *ret_pool = pool;
     return 0;
 }
@@ -384,22 +384,33 @@ static void count_wait(struct shelf *shelf, int64_t began_ns)
     shelf->waited_ns += (uint64_t)waited_ns;
 }
 
-int weir_pool_acquire(weir_pool *pool, weir_lease *ret_lease)
+/* The shelf of this loop, with a permit. */
+static inline int acquire_shelf(weir_pool *pool, struct shelf **ret_shelf)
 {
     int64_t began_ns = fiber_current() ? loop_current->now_ns : 0;
     int rc = weir_acquire(pool->permits);
-    struct shelf *shelf;
-    weir_pool_item *item;
 
     if (rc < 0)
         return acquire_failed(pool, rc);
-    shelf = shelf_of(pool);
-    if (shelf)
-        count_wait(shelf, began_ns);
-    item = shelf ? shelf_take(shelf) : NULL;
-    if (!shelf)
-        rc = -ENOMEM;
-    else if (!item)
+    *ret_shelf = shelf_of(pool);
+    if (*ret_shelf) {
+        count_wait(*ret_shelf, began_ns);
+        return 0;
+    }
+    weir_release(pool->permits);
+    return acquire_failed(pool, -ENOMEM);
+}
+
+int weir_pool_acquire(weir_pool *pool, weir_lease *ret_lease)
+{
+    struct shelf *shelf;
+    weir_pool_item *item;
+    int rc = acquire_shelf(pool, &shelf);
+
+    if (rc < 0)
+        return rc;
+    item = shelf_take(shelf);
+    if (!item)
         rc = take_place(pool);
     if (rc < 0) {
         weir_release(pool->permits);
@@ -444,6 +455,69 @@ void weir_pool_release(weir_lease *lease, weir_pool_item *item)
     else
         weir_release(pool->places);
     weir_release(pool->permits);
+}
+
+/* ---- connections that are shared -------------------------------------------------------- */
+
+int pool_acquire_permit(weir_pool *pool, weir_lease *ret_lease)
+{
+    struct shelf *shelf;
+    int rc = acquire_shelf(pool, &shelf);
+
+    if (rc < 0)
+        return rc;
+    ret_lease->item = NULL;
+    lease_begin(shelf, ret_lease);
+    count(&shelf->acquired);
+    return 0;
+}
+
+void pool_release_permit(weir_lease *lease)
+{
+    struct shelf *shelf = lease->shelf_;
+
+    lease_end(shelf, lease);
+    weir_release(shelf->pool->permits);
+}
+
+weir_pool_item *pool_take_idle(weir_lease *lease)
+{
+    struct shelf *shelf = lease->shelf_;
+    weir_pool_item *item = shelf_take(shelf);
+
+    if (item)
+        count(&shelf->reused);
+    return item;
+}
+
+int pool_take_place(weir_lease *lease)
+{
+    struct shelf *shelf = lease->shelf_;
+    int rc = take_place(shelf->pool);
+
+    return rc < 0 ? acquire_failed(shelf->pool, rc) : 0;
+}
+
+void pool_release_place(weir_pool *pool)
+{
+    weir_release(pool->places);
+}
+
+void pool_put_idle(weir_pool *pool, weir_pool_item *item)
+{
+    struct shelf *shelf = shelf_of(pool);
+
+    if (shelf) {
+        shelf_put(shelf, item);
+        return;
+    }
+    pool->opts.close(item);
+    weir_release(pool->places);
+}
+
+uint32_t pool_wanted(weir_pool *pool)
+{
+    return atomic_load_explicit(&pool->wanting, memory_order_relaxed);
 }
 
 void weir_pool_read(weir_pool *pool, weir_pool_stats *ret_stats)
@@ -496,26 +570,6 @@ static void look_at(const struct shelf *shelf, struct pool_look *look)
             break;
         look->holders[look->holder_count].task = lease->task_;
         look->holders[look->holder_count++].age_ns = loop_now_ns(shelf->loop) - lease->since_ns_;
-    }
-}
-
-void pools_leases(struct loop *loop, uint32_t max,
-                  void (*each)(void *arg, weir_task task, const void *permits), void *arg)
-{
-    struct shelf_list *list = loop_local(loop, LOOP_LOCAL_GUARD);
-
-    if (!list)
-        return;
-    list_each(n, &list->shelves) {
-        const struct shelf *shelf = container_of(n, struct shelf, link);
-
-        if (semaphore_waiting(shelf->pool->permits) == 0)
-            continue;
-        list_each(m, &shelf->held) {
-            if (max-- == 0)
-                return;
-            each(arg, lease_of(m)->task_, shelf->pool->permits);
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "http/client_links.h"
 #include "http/names.h"
 #include "net/dns.h"
 
@@ -22,6 +23,7 @@
 #define CLIENT_IDLE_MS 55000
 #define CLIENT_AGE_MS 3600000
 #define CLIENT_CONNECT_MS 5000
+#define CLIENT_LOOPS_MAX 256
 #define CLIENT_BODY_BYTES (UINT64_C(16) << 20)
 
 /* The longest host is 255 bytes; a unix socket's path is shorter. */
@@ -55,6 +57,8 @@ static void fill_opts(weir_client *client, const weir_client_opts *opts)
         own->max_age_ms = CLIENT_AGE_MS;
     if (!own->connect_timeout_ms)
         own->connect_timeout_ms = CLIENT_CONNECT_MS;
+    if (!own->max_streams)
+        own->max_streams = H2_LINK_STREAMS;
     if (!own->max_body_bytes)
         own->max_body_bytes = CLIENT_BODY_BYTES;
 }
@@ -79,6 +83,9 @@ int weir_client_new_opt(weir_client **ret_client, const weir_client_opts *opts)
 static void origin_free(struct client_origin *origin)
 {
     weir_pool_free(origin->pool);
+    for (uint32_t i = 0; origin->homes && i < CLIENT_LOOPS_MAX; i++)
+        base_free(origin->homes[i]);
+    base_free(origin->homes);
     base_free(origin);
 }
 
@@ -132,6 +139,7 @@ static void client_loop_done(void *value)
 
     if (own->shared)
         shared_unref();
+    client_links_abort(&own->links);
     base_free(own);
 }
 
@@ -143,8 +151,10 @@ struct client_loop *client_loop_get(void)
     if (own)
         return own;
     own = base_calloc(1, sizeof(*own));
-    if (own)
-        loop_local_set(loop, LOOP_LOCAL_HTTP_CLIENT, own, client_loop_done);
+    if (!own)
+        return NULL;
+    list_init(&own->links);
+    loop_local_set(loop, LOOP_LOCAL_HTTP_CLIENT, own, client_loop_done);
     return own;
 }
 
@@ -249,9 +259,14 @@ static int origin_new(const weir_client *client, const struct url *url, weir_str
     origin->host = weir_str_from(is_unix ? NULL : origin->key, is_unix ? 0 : url->host.len);
     origin->port = url->port;
     origin->named = named;
-    rc = origin_pool(client, origin);
+    if (client->opts.http2 == WEIR_HTTP2_PRIOR_KNOWLEDGE) {
+        origin->homes = base_calloc(CLIENT_LOOPS_MAX, sizeof(*origin->homes));
+        rc = origin->homes ? 0 : -ENOMEM;
+    }
+    if (rc == 0)
+        rc = origin_pool(client, origin);
     if (rc < 0) {
-        base_free(origin);
+        origin_free(origin);
         return rc;
     }
     *ret_origin = origin;

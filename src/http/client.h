@@ -5,6 +5,7 @@
  *   client_head.c    the request's head, written
  *   client_call.c    one call: send, the answer's head, its body, the end
  *   client_h1.c      … over HTTP/1.1
+ *   client_h2.c      … over HTTP/2, and client_links.c: on which connection
  *   client_fetch.c   weir_fetch(): the whole answer in memory
  *   client_stream.c  weir_request_open(): in pieces */
 #ifndef HTTP_CLIENT_H
@@ -18,6 +19,7 @@
 
 #include "http/h1_body.h"
 #include "http/h1_head.h"
+#include "http/h2_link.h"
 #include "http/url.h"
 #include "net/addr.h"
 #include "rt/rt.h"
@@ -33,6 +35,8 @@ struct client_origin {
     uint16_t port;
     bool named;        /* host is a name: its addresses may change */
     weir_pool *pool;
+    struct client_home **homes; /* by loop: where HTTP/2 may be spoken; else NULL */
+    atomic_bool only_h1;        /* the server has chosen so */
     size_t key_len;
     char key[]; /* "host:port", in small letters; or "unix:path" */
 };
@@ -51,6 +55,7 @@ struct weir_client {
 struct client_loop {
     struct http_head head;  /* for an answer's head that is there in one piece */
     weir_client *shared;    /* the process's client, if this loop has used it */
+    struct node links;      /* struct client_link */
 };
 
 /* The loop's, made at the first use; NULL without memory. */
@@ -60,10 +65,14 @@ int client_get(weir_client *client, weir_client **ret_client);
 int client_origin_get(weir_client *client, const struct url *url,
                       struct client_origin **ret_origin);
 
+struct client_link;
+
 struct client_conn {
     weir_pool_item item;
+    struct client_link *h2; /* what speaks HTTP/2 on it, or NULL */
     struct io_file file;
     const struct client_origin *origin;
+    bool agreed_h2;   /* by ALPN */
     struct addr addr; /* that it is connected to */
 };
 
@@ -71,6 +80,8 @@ struct client_conn {
 int client_conn_open(const struct client_origin *origin, uint32_t timeout_ms,
                      struct client_conn **ret_conn);
 void client_conn_close(struct client_conn *conn);
+/* Does its host's name stand for other addresses now? */
+bool client_conn_moved(const struct client_conn *conn);
 /* For the pool. */
 void client_conn_close_item(weir_pool_item *item);
 bool client_conn_dead(weir_pool_item *item);
@@ -92,8 +103,12 @@ struct weir_request;
 
 /* What differs between the versions of HTTP. All but leave are checkpoints. */
 struct client_wire {
-    /* Send the head, and .body, on the connection that the call has. */
+    /* Take a lease, and a connection where one is the call's alone. */
+    int (*connect)(struct weir_request *call);
+    /* Send the head, and .body. */
     int (*send)(struct weir_request *call);
+    /* Before it is sent once more: let go of what failed, and connect anew. */
+    int (*again)(struct weir_request *call);
     /* The next piece of a streamed body; and its end. */
     int (*write)(struct weir_request *call, weir_str data);
     int (*finish)(struct weir_request *call);
@@ -107,7 +122,7 @@ struct client_wire {
     void (*leave)(struct weir_request *call);
 };
 
-extern const struct client_wire client_h1_wire;
+extern const struct client_wire client_h1_wire, client_h2_wire;
 
 /* One call. All zero, but for what client_call_init() fills in. */
 struct weir_request {
@@ -123,11 +138,18 @@ struct weir_request {
     struct client_conn *conn;
     unsigned flags;
     uint64_t upload_left;      /* WEIR_CHUNKED: until the end is said */
-    struct buf *buf;           /* received last; in may point into it */
-    weir_str in;               /* received, and not used yet */
-    char *big;                 /* a head larger than a buffer, or NULL */
-    struct h1_parser parser;
-    struct h1_body body;
+    const weir_http_field *trailers;
+    size_t trailer_count;
+    union {
+        struct {
+            struct buf *buf;   /* received last; in may point into it */
+            weir_str in;       /* received, and not used yet */
+            char *big;         /* a head larger than a buffer, or NULL */
+            struct h1_parser parser;
+            struct h1_body body;
+        } h1;
+        struct h2_call h2;
+    };
 };
 
 /* Check and prepare; takes nothing. */

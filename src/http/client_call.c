@@ -43,7 +43,6 @@ int client_call_init(struct weir_request *call, weir_str url, const weir_fetch_o
 
     call->url_text = url;
     call->opts = *opts;
-    call->wire = &client_h1_wire;
     if (rc == 0)
         rc = url_parse(url, &call->url);
     if (rc == 0)
@@ -52,6 +51,8 @@ int client_call_init(struct weir_request *call, weir_str url, const weir_fetch_o
         rc = client_get(opts->client, &call->client);
     if (rc == 0)
         rc = client_origin_get(call->client, &call->url, &call->origin);
+    if (rc == 0)
+        call->wire = call->origin->homes ? &client_h2_wire : &client_h1_wire;
     if (opts->stream_bytes > 0) {
         call->flags |= CALL_UPLOADING | CALL_STREAMED;
         call->upload_left = opts->stream_bytes;
@@ -59,54 +60,25 @@ int client_call_init(struct weir_request *call, weir_str url, const weir_fetch_o
     return rc;
 }
 
-/* An idle connection, or a new one. */
-static int call_connect(struct weir_request *call)
-{
-    int rc = weir_pool_acquire(call->origin->pool, &call->lease);
-
-    if (rc < 0)
-        return client_call_wrap(call, rc, "waiting for a connection");
-    if (call->lease.item) {
-        call->conn = container_of(call->lease.item, struct client_conn, item);
-        call->flags |= CALL_REUSED;
-        return 0;
-    }
-    rc = client_conn_open(call->origin, call->client->opts.connect_timeout_ms, &call->conn);
-    return rc < 0 ? client_call_wrap(call, rc, "no connection") : 0;
-}
-
-/* ---- sending ---------------------------------------------------------------------------- */
 bool client_is_lost(int rc)
 {
     return rc == -ECONNRESET || rc == -EPIPE || rc == -ECONNABORTED;
 }
 
-/* A new connection in the place of one that was lost. */
-static int call_reconnect(struct weir_request *call)
-{
-    int rc;
-
-    client_conn_close(call->conn);
-    call->conn = NULL;
-    call->flags &= ~(unsigned)(CALL_REUSED | CALL_SENT_ANY | CALL_FAILED);
-    rc = client_conn_open(call->origin, call->client->opts.connect_timeout_ms, &call->conn);
-    return rc < 0 ? client_call_wrap(call, rc, "no connection") : 0;
-}
-
 int client_call_send(struct weir_request *call)
 {
-    int rc = call_connect(call);
+    int rc = call->wire->connect(call);
 
     if (rc < 0)
         return rc;
     rc = call->wire->send(call);
     if (client_is_lost(rc) && call->flags & CALL_REUSED && !(call->flags & CALL_SENT_ANY)) {
-        rc = call_reconnect(call);
+        rc = call->wire->again(call);
         if (rc == 0)
             rc = call->wire->send(call);
     }
     /* A server may answer early and close: its answer is looked for. */
-    if (client_is_lost(rc))
+    if (client_is_lost(rc) && call->conn)
         return 0;
     return rc < 0 ? client_call_wrap(call, rc, "sending the request") : 0;
 }
@@ -117,10 +89,10 @@ int client_call_answer(struct weir_request *call, weir_response *ret_response)
 
     if (rc < 0 && call->wire->may_repeat(call, rc)) {
         weir_recover();
-        rc = call_reconnect(call);
+        rc = call->wire->again(call);
         if (rc == 0)
             rc = call->wire->send(call);
-        if (rc == 0 || client_is_lost(rc))
+        if (rc == 0 || (client_is_lost(rc) && call->conn))
             rc = call->wire->head(call, ret_response);
     }
     if (rc < 0)

@@ -8,7 +8,7 @@
  * only ever under way while it is a call's, and the call awaits it, so a
  * connection can be closed whenever its owner says so. */
 #include "base/alloc.h"
-#include "http/client.h"
+#include "http/client_links.h"
 #include "net/connect.h"
 #include "net/dns.h"
 #include "net/tcp.h"
@@ -32,7 +32,17 @@ void client_conn_close(struct client_conn *conn)
 
 void client_conn_close_item(weir_pool_item *item)
 {
-    client_conn_close(container_of(item, struct client_conn, item));
+    struct client_conn *conn = container_of(item, struct client_conn, item);
+
+    if (conn->h2)
+        client_link_close(conn->h2);
+    else
+        client_conn_close(conn);
+}
+
+bool client_conn_moved(const struct client_conn *conn)
+{
+    return conn->origin->named && !dns_lists(conn->origin->host, &conn->addr);
 }
 
 bool client_conn_dead(weir_pool_item *item)
@@ -40,8 +50,9 @@ bool client_conn_dead(weir_pool_item *item)
     struct loop *loop = loop_self();
     struct client_conn *conn = container_of(item, struct client_conn, item);
 
-    return io_is_dead(loop, &conn->file) ||
-           (conn->origin->named && !dns_lists(conn->origin->host, &conn->addr));
+    if (conn->h2 ? client_link_dead(conn->h2) : io_is_dead(loop, &conn->file))
+        return true;
+    return client_conn_moved(conn);
 }
 
 static int conn_connect(struct client_conn *conn)

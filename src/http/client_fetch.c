@@ -78,6 +78,10 @@ static int fetch(struct weir_request *call, weir_response *ret_response)
         rc = client_call_answer(call, &response);
     if (rc == 0)
         rc = fetch_body(call, &response);
+    if (rc == 0) {
+        response.trailers = call->trailers;
+        response.trailer_count = call->trailer_count;
+    }
     client_call_end(call);
     if (rc != 0)
         return rc;

@@ -20,6 +20,36 @@ static int call_fault(struct weir_request *call, int rc, const struct h1_fault *
                      fault->section, fault->offset);
 }
 
+/* ---- connecting ---------------------------------------------------------------------------- */
+
+/* An idle connection, or a new one. */
+static int h1_connect(struct weir_request *call)
+{
+    int rc = weir_pool_acquire(call->origin->pool, &call->lease);
+
+    if (rc < 0)
+        return client_call_wrap(call, rc, "waiting for a connection");
+    if (call->lease.item) {
+        call->conn = container_of(call->lease.item, struct client_conn, item);
+        call->flags |= CALL_REUSED;
+        return 0;
+    }
+    rc = client_conn_open(call->origin, call->client->opts.connect_timeout_ms, &call->conn);
+    return rc < 0 ? client_call_wrap(call, rc, "no connection") : 0;
+}
+
+/* A new connection in the place of one that was lost. */
+static int h1_again(struct weir_request *call)
+{
+    int rc;
+
+    client_conn_close(call->conn);
+    call->conn = NULL;
+    call->flags &= ~(unsigned)(CALL_REUSED | CALL_SENT_ANY | CALL_FAILED);
+    rc = client_conn_open(call->origin, call->client->opts.connect_timeout_ms, &call->conn);
+    return rc < 0 ? client_call_wrap(call, rc, "no connection") : 0;
+}
+
 /* ---- sending ---------------------------------------------------------------------------- */
 
 static int call_write(struct weir_request *call, const struct iovec *vectors, unsigned count)
@@ -104,9 +134,9 @@ static int call_receive_into(struct weir_request *call, struct buf **buf)
 
 static void call_drop_input(struct weir_request *call)
 {
-    buf_unref(call->buf);
-    call->buf = NULL;
-    call->in = weir_str_from(NULL, 0);
+    buf_unref(call->h1.buf);
+    call->h1.buf = NULL;
+    call->h1.in = weir_str_from(NULL, 0);
 }
 
 /* All input is used: take new. */
@@ -115,23 +145,23 @@ static int call_receive_next(struct weir_request *call)
     int rc;
 
     call_drop_input(call);
-    rc = call_receive_into(call, &call->buf);
+    rc = call_receive_into(call, &call->h1.buf);
     if (rc > 0)
-        call->in = weir_str_from(call->buf->data + call->buf->from, (size_t)rc);
+        call->h1.in = weir_str_from(call->h1.buf->data + call->h1.buf->from, (size_t)rc);
     return rc;
 }
 
 /* What was received of a head fills the buffer: move it to where it has room. */
 static int call_move_to_big(struct weir_request *call)
 {
-    if (!call->big)
-        call->big = arena_alloc(rt_arena(), HTTP_HEAD_BYTES + BUF_ROOM);
-    if (!call->big)
+    if (!call->h1.big)
+        call->h1.big = arena_alloc(rt_arena(), HTTP_HEAD_BYTES + BUF_ROOM);
+    if (!call->h1.big)
         return -ENOMEM;
-    memmove(call->big, call->in.ptr, call->in.len);
-    call->in.ptr = call->big;
-    buf_unref(call->buf);
-    call->buf = NULL;
+    memmove(call->h1.big, call->h1.in.ptr, call->h1.in.len);
+    call->h1.in.ptr = call->h1.big;
+    buf_unref(call->h1.buf);
+    call->h1.buf = NULL;
     return 0;
 }
 
@@ -142,19 +172,19 @@ static int call_receive_more(struct weir_request *call)
     struct buf *buf = NULL;
     int rc;
 
-    if (call->in.len == 0)
+    if (call->h1.in.len == 0)
         return call_receive_next(call);
-    if (call->buf && call->buf->to < BUF_ROOM) {
-        rc = call_receive_into(call, &call->buf);
-        call->in.len += rc > 0 ? (size_t)rc : 0;
+    if (call->h1.buf && call->h1.buf->to < BUF_ROOM) {
+        rc = call_receive_into(call, &call->h1.buf);
+        call->h1.in.len += rc > 0 ? (size_t)rc : 0;
         return rc;
     }
     rc = call_move_to_big(call);
     if (rc == 0)
         rc = call_receive_into(call, &buf);
     if (rc > 0) {
-        memcpy(call->big + call->in.len, buf->data + buf->from, (size_t)rc);
-        call->in.len += (size_t)rc;
+        memcpy(call->h1.big + call->h1.in.len, buf->data + buf->from, (size_t)rc);
+        call->h1.in.len += (size_t)rc;
     }
     buf_unref(buf);
     return rc;
@@ -168,17 +198,17 @@ static int call_parse(struct weir_request *call, struct http_head **head)
     struct h1_fault fault;
     int n;
 
-    h1_parser_init(&call->parser, NULL);
+    h1_parser_init(&call->h1.parser, NULL);
     for (;;) {
-        if (call->in.len > 0) {
-            n = h1_parse_response(&call->parser, call->in, call->method, *head, &fault);
+        if (call->h1.in.len > 0) {
+            n = h1_parse_response(&call->h1.parser, call->h1.in, call->method, *head, &fault);
             if (n != 0)
                 return n < 0 ? call_fault(call, n, &fault) : n;
             if (*head == shared) {
                 *head = arena_alloc(rt_arena(), sizeof(**head));
                 if (!*head)
                     return -ENOMEM;
-                h1_parser_init(&call->parser, NULL);
+                h1_parser_init(&call->h1.parser, NULL);
             }
         }
         n = call_receive_more(call);
@@ -202,12 +232,12 @@ static int call_copy_head(const struct weir_request *call, const struct http_hea
 
     if (!block)
         return -ENOMEM;
-    memcpy(text, call->in.ptr, len);
+    memcpy(text, call->h1.in.ptr, len);
     for (unsigned i = 0; i < head->field_count; i++) {
         const struct http_field *from = &head->fields[i];
 
-        to[i].name = weir_str_from(text + (from->name - call->in.ptr), from->name_len);
-        to[i].value = weir_str_from(text + (from->value - call->in.ptr), from->value_len);
+        to[i].name = weir_str_from(text + (from->name - call->h1.in.ptr), from->name_len);
+        to[i].value = weir_str_from(text + (from->value - call->h1.in.ptr), from->value_len);
     }
     *ret_response = (weir_response){ .status = head->status,
                                      .body = WEIR_S(""),
@@ -223,13 +253,26 @@ static void call_begin_body(struct weir_request *call, const struct http_head *h
 {
     uint64_t max = call->opts.max_body_bytes;
 
-    h1_body_init(&call->body, head, NULL, max ? max : H1_BODY_NO_MAX);
+    h1_body_init(&call->h1.body, head, NULL, max ? max : H1_BODY_NO_MAX);
     call->flags |= CALL_HAS_HEAD;
     if (head->keep_alive && head->body != HTTP_BODY_UNTIL_CLOSE)
         call->flags |= CALL_KEEP;
-    if (h1_body_complete(&call->body))
+    if (h1_body_complete(&call->h1.body))
         call->flags |= CALL_BODY_DONE;
-    call->in = weir_str_skip(call->in, len);
+    call->h1.in = weir_str_skip(call->h1.in, len);
+}
+
+static int call_inform(const struct weir_request *call, const struct http_head *head, size_t len)
+{
+    weir_response interim;
+    int rc;
+
+    if (!call->opts.on_inform)
+        return 0;
+    rc = call_copy_head(call, head, len, &interim);
+    if (rc == 0)
+        call->opts.on_inform(call->opts.inform_arg, &interim);
+    return rc;
 }
 
 static int h1_head(struct weir_request *call, weir_response *ret_response)
@@ -247,7 +290,10 @@ static int h1_head(struct weir_request *call, weir_response *ret_response)
         if (head->status == 101)
             break;
         if (head->status < 200) { /* RFC 9110, section 15.2 */
-            call->in = weir_str_skip(call->in, (size_t)n);
+            rc = call_inform(call, head, (size_t)n);
+            if (rc < 0)
+                return rc;
+            call->h1.in = weir_str_skip(call->h1.in, (size_t)n);
             continue;
         }
         rc = call_copy_head(call, head, (size_t)n, ret_response);
@@ -264,7 +310,7 @@ static int h1_head(struct weir_request *call, weir_response *ret_response)
 /* The stream has ended within the body: is that its end? */
 static int call_body_eof(struct weir_request *call)
 {
-    int rc = h1_body_eof(&call->body);
+    int rc = h1_body_eof(&call->h1.body);
 
     call->flags &= ~(unsigned)CALL_KEEP;
     if (rc < 0) {
@@ -282,10 +328,10 @@ static int h1_body(struct weir_request *call, weir_str *ret_data)
     int rc;
 
     while (!(call->flags & CALL_BODY_DONE)) {
-        rc = h1_body_feed(&call->body, call->in, &used, ret_data, &fault);
+        rc = h1_body_feed(&call->h1.body, call->h1.in, &used, ret_data, &fault);
         if (rc < 0)
             return call_fault(call, rc, &fault);
-        call->in = weir_str_skip(call->in, used);
+        call->h1.in = weir_str_skip(call->h1.in, used);
         if (rc == H1_BODY_DATA)
             return 1;
         if (rc == H1_BODY_END) {
@@ -312,9 +358,9 @@ static void call_skip_rest(struct weir_request *call)
     int rc;
 
     do {
-        rc = h1_body_feed(&call->body, call->in, &used, &data, &fault);
+        rc = h1_body_feed(&call->h1.body, call->h1.in, &used, &data, &fault);
         if (rc >= 0)
-            call->in = weir_str_skip(call->in, used);
+            call->h1.in = weir_str_skip(call->h1.in, used);
     } while (rc == H1_BODY_DATA);
     if (rc == H1_BODY_END)
         call->flags |= CALL_BODY_DONE;
@@ -330,7 +376,7 @@ static bool call_may_keep(struct weir_request *call)
     if (!(call->flags & CALL_BODY_DONE))
         call_skip_rest(call);
     /* What is behind the answer belongs to no request of ours. */
-    return call->flags & CALL_BODY_DONE && call->in.len == 0;
+    return call->flags & CALL_BODY_DONE && call->h1.in.len == 0;
 }
 
 /* RFC 9110, section 9.2.2; RFC 9112, section 9.3.1. */
@@ -354,7 +400,9 @@ static void h1_leave(struct weir_request *call)
 }
 
 const struct client_wire client_h1_wire = {
+    .connect = h1_connect,
     .send = h1_send,
+    .again = h1_again,
     .write = h1_write,
     .finish = h1_finish,
     .head = h1_head,

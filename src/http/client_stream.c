@@ -98,6 +98,13 @@ ssize_t weir_response_read(weir_request *call, weir_str *ret_data)
     return rc == 1 ? (ssize_t)ret_data->len : rc;
 }
 
+size_t weir_response_trailers(const weir_request *call, const weir_http_field **ret_fields)
+{
+    if (call->trailer_count > 0)
+        *ret_fields = call->trailers;
+    return call->trailer_count;
+}
+
 void weir_request_close(weir_request *call)
 {
     if (call)

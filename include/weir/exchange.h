@@ -27,6 +27,7 @@
 #include <weir/export.h>
 #include <weir/scope.h>
 #include <weir/str.h>
+#include <weir/tls.h>
 
 WEIR_BEGIN
 
@@ -110,6 +111,28 @@ WEIR_API WEIR_NONNULL(1, 2) int64_t weir_param_i64(const weir_exchange *x, const
  * Thread:     the exchange's loop.
  * Since:      0.1 */
 WEIR_API WEIR_NONNULL(1) weir_str weir_client_address(weir_exchange *x);
+
+/* What was agreed on with the client by TLS.
+ *
+ * Checkpoint: never.
+ * Returns:    1 with *ret_info; 0 when its connection is without TLS, or gone.
+ * Ownership:  the connection's: use it while the client is there, or copy it.
+ * Thread:     the exchange's loop.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1, 2)
+int weir_client_tls(const weir_exchange *x, weir_tls_info *ret_info);
+
+/* Who the client is, by the certificate that it has shown and that was verified:
+ * where the server's options ask for one.
+ *
+ * Checkpoint: never.
+ * Returns:    1 with *ret_peer; 0 when it has shown none, or is gone; or
+ *   -ENOMEM     no memory
+ * Ownership:  the exchange's.
+ * Thread:     the exchange's loop.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
+int weir_client_certificate(weir_exchange *x, weir_tls_peer *ret_peer);
 
 /* Has the client disconnected, or ended its half of the connection?
  *

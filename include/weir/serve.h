@@ -22,6 +22,7 @@
 #include <weir/inspect.h>
 #include <weir/log.h>
 #include <weir/run.h>
+#include <weir/tls.h>
 
 WEIR_BEGIN
 
@@ -31,6 +32,7 @@ typedef struct weir_serve_opts {
     size_t size;                         /* set by the macro */
     const char *program;                 /* for messages; unset: the application's title */
     const char *listen[WEIR_LISTEN_MAX]; /* "host:port"; unset: "127.0.0.1:8000" */
+    const weir_tls_server_opts *tls;     /* serve over TLS (not admin); unset: without */
     const char *admin;                   /* /healthz, /readyz, /metrics; unset: none */
     uint32_t loops;                      /* unset: one a core that the process may use */
     uint32_t grace_ms;                   /* for requests in progress; unset: 10,000 */

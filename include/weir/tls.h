@@ -103,6 +103,15 @@ typedef struct weir_tls_client_opts {
     const char *key_log;            /* as for servers */
 } weir_tls_client_opts;
 
+/* What two sides have agreed on. */
+typedef struct weir_tls_info {
+    weir_str version;     /* "TLSv1.3" */
+    weir_str cipher;      /* "TLS_AES_256_GCM_SHA384" */
+    weir_str protocol;    /* by ALPN: "http/1.1"; absent: none was agreed on */
+    weir_str server_name; /* that the client has asked for (SNI); absent: none */
+    bool resumed;         /* of an earlier session: no certificate was shown again */
+} weir_tls_info;
+
 /* Who the other side is, by the certificate that it has shown and that was verified. */
 typedef struct weir_tls_peer {
     weir_str subject;     /* "CN=worker 7,O=Example" (RFC 4514) */

@@ -10,6 +10,7 @@
 #include <weir/log.h>
 
 #include "http/server_loop.h"
+#include "net/tls_layer.h"
 
 weir_exchange *exchange_new(struct server_loop *home, const struct exchange_wire *wire, void *conn)
 {
@@ -315,6 +316,24 @@ weir_str weir_client_address(weir_exchange *x)
                 ->address(x->home->loop, x->wire->file(x), true, &addr.storage, &addr.len) == 0)
         return addr_format(&addr, x->peer);
     return weir_str_c(x->peer);
+}
+
+int weir_client_tls(const weir_exchange *x, weir_tls_info *ret_info)
+{
+    const struct io_file *file;
+
+    exchange_check_home(x);
+    file = x->conn ? x->wire->file(x) : NULL;
+    return file ? tls_layer_info(file, ret_info) : 0;
+}
+
+int weir_client_certificate(weir_exchange *x, weir_tls_peer *ret_peer)
+{
+    const struct io_file *file;
+
+    exchange_check_home(x);
+    file = x->conn ? x->wire->file(x) : NULL;
+    return file ? tls_layer_peer(file, &x->arena, ret_peer) : 0;
 }
 
 bool weir_client_gone(const weir_exchange *x)

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "http/server_loop.h"
+#include "net/tls_layer.h"
 
 #define MERGE_BYTES 4096 /* small pieces of input are copied together */
 #define STALL_NOTED_NS 1000000
@@ -485,6 +486,11 @@ void h1_accepted(struct server_loop *home, int fd)
     timer_init(&c->timer, conn_timer);
     if (io_attach(home->loop, &c->file, fd, false) < 0) {
         c->file.fd = fd;
+        io_detach(home->loop, &c->file, false);
+        slab_free(&home->conns, c);
+        return;
+    }
+    if (home->opts->tls && tls_layer_accept(home->loop, &c->file, home->opts->tls) < 0) {
         io_detach(home->loop, &c->file, false);
         slab_free(&home->conns, c);
         return;

@@ -28,11 +28,13 @@
 #include "http/h1_conn.h"
 #include "http/server_look.h"
 #include "http/server_loop.h"
+#include "net/tls_context.h"
 #include "obs/metrics_threads.h"
 
 #define CUT_NS (INT64_C(1) * 1000000000) /* from the handlers' cancel to the end */
 /* What a connection is reckoned at when it is let in: a buffer and its struct. */
 #define CONNECTION_BYTES (BUF_BYTES + sizeof(struct h1_conn))
+#define TLS_BYTES (48u << 10) /* while its handshake runs */
 
 /* An answer awaited from each loop. */
 struct gather {
@@ -366,7 +368,8 @@ static int start_listeners(struct server_loop *home)
                                   .arg = home,
                                   .connections = &home->connection_count,
                                   .connections_max = home->connections_max,
-                                  .connection_bytes = CONNECTION_BYTES };
+                                  .connection_bytes = CONNECTION_BYTES +
+                                                      (server->opts.tls ? TLS_BYTES : 0) };
 
     for (uint32_t i = 0; i < server->opts.addr_count; i++) {
         int rc = listener_start(&home->listeners[i], &server->sockets[i], &opts);
@@ -520,6 +523,8 @@ static struct http_server *server_new(const struct http_server_opts *opts)
     if (!server)
         return NULL;
     server->opts = *opts;
+    if (opts->tls)
+        tls_context_ref(opts->tls);
     memcpy(server->addrs, opts->addrs, opts->addr_count * sizeof(*opts->addrs));
     server->opts.addrs = server->addrs;
     fill_defaults(&server->opts);
@@ -629,6 +634,7 @@ void http_server_free(struct http_server *server)
         }
         base_free(home);
     }
+    tls_context_unref(server->opts.tls);
     base_free(server->loops);
     base_free(server);
 }

@@ -17,6 +17,7 @@
 #include "net/addr.h"
 
 struct http_server;
+struct tls_context;
 
 /* What a client's disconnect does to its handler. */
 enum http_gone {
@@ -62,13 +63,16 @@ struct http_server_opts {
                         struct http_problem *ret_problem);
     void *arg;
 
+    struct tls_context *tls;     /* every connection speaks TLS; the server keeps a
+                                    reference. NULL: none does */
     struct http_limits limits;   /* of a head */
     uint64_t body_max_bytes;     /* 1 MiB */
     uint32_t connections_max;    /* of the process: 100,000 */
     uint32_t requests_max;       /* of a connection: no limit */
 
     uint32_t head_ms;            /* a head, from its first byte (the first of a
-                                    connection: from the accept): 10,000 */
+                                    connection: from the accept, with the handshake of
+                                    TLS): 10,000 */
     uint32_t idle_ms;            /* between two requests: 60,000 */
     uint32_t body_window_ms;     /* 10,000: while a handler waits for its body, … */
     uint32_t body_rate_bytes;    /* … this many must come a second over such a

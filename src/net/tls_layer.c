@@ -793,6 +793,18 @@ bool tls_layer_resumed(const struct io_file *file)
     return t && SSL_session_reused(t->ssl);
 }
 
+int tls_layer_info(const struct io_file *file, weir_tls_info *ret_info)
+{
+    if (!tls_layer_done(file))
+        return 0;
+    *ret_info = (weir_tls_info){ .version = tls_layer_version(file),
+                                 .cipher = tls_layer_cipher(file),
+                                 .protocol = tls_layer_alpn(file),
+                                 .server_name = tls_layer_server_name(file),
+                                 .resumed = tls_layer_resumed(file) };
+    return 1;
+}
+
 int tls_layer_peer(const struct io_file *file, struct arena *arena, weir_tls_peer *ret_peer)
 {
     const struct tls_layer *t = layer_of(file);

@@ -53,6 +53,8 @@ weir_str tls_layer_cipher(const struct io_file *file);
 weir_str tls_layer_server_name(const struct io_file *file);
 /* Was an earlier session resumed? */
 bool tls_layer_resumed(const struct io_file *file);
+/* All of these: 1; 0 when the handshake is not over, or the file has no such layer. */
+int tls_layer_info(const struct io_file *file, weir_tls_info *ret_info);
 /* As tls_peer_read(). */
 int tls_layer_peer(const struct io_file *file, struct arena *arena, weir_tls_peer *ret_peer);
 /* Why the stream failed, in words: "the certificate has expired 3 days ago (2026-…)".

@@ -18,6 +18,8 @@
 
 struct command {
     weir_serve_opts serve;
+    weir_tls_server_opts tls;
+    weir_tls_certificate certificates[2]; /* the second ends the list */
     const char *program;
     uint32_t listen_count;
     bool help, version, routes;
@@ -26,6 +28,7 @@ struct command {
 struct flag {
     const char *name, *argument; /* argument NULL: takes none */
     bool (*read)(struct command *c, const char *value);
+    bool (*read_second)(struct command *c, const char *value); /* NULL: it has but one */
     const char *expects; /* for the message when read() returns false */
     const char *help;
 };
@@ -40,6 +43,23 @@ static bool read_listen(struct command *c, const char *value)
         return false;
     c->serve.listen[c->listen_count++] = value;
     return true;
+}
+
+/* One of two values: the key is the next. */
+static bool read_tls(struct command *c, const char *value)
+{
+    c->certificates[0].certificate = value;
+    c->tls = (weir_tls_server_opts){ .size = sizeof(c->tls),
+                                     .certificates = c->certificates,
+                                     .watch = true };
+    c->serve.tls = &c->tls;
+    return *value != '\0';
+}
+
+static bool read_key(struct command *c, const char *value)
+{
+    c->certificates[0].key = value;
+    return *value != '\0';
 }
 
 static bool read_admin(struct command *c, const char *value)
@@ -144,29 +164,31 @@ static bool read_help(struct command *c, const char *value)
 }
 
 static const struct flag flags[] = {
-    { "--listen", "ADDRESS", read_listen,
+    { "--listen", "ADDRESS", read_listen, NULL,
       "an address as in 127.0.0.1:8000, [::1]:8000, :8000 or unix:/run/app.sock, at most 16 times",
       "serve at this address; may be repeated (127.0.0.1:8000)" },
-    { "--admin", "ADDRESS", read_admin, "an address as in 127.0.0.1:8001",
+    { "--tls", "CERT KEY", read_tls, read_key, "two files (PEM)",
+      "serve https with this certificate; reload it when it changes" },
+    { "--admin", "ADDRESS", read_admin, NULL, "an address as in 127.0.0.1:8001",
       "serve /healthz, /readyz and /metrics at this address" },
-    { "--loops", "N", read_loops,
+    { "--loops", "N", read_loops, NULL,
       "a number from 1 to " WEIR_TEXT(RT_LOOPS_MAX),
                                       "threads that serve (one a core that may be used)" },
-      { "--backend", "NAME", read_backend, "auto, epoll or io_uring",
+      { "--backend", "NAME", read_backend, NULL, "auto, epoll or io_uring",
         "auto, epoll or io_uring (auto: what WEIR_BACKEND names, else epoll)" },
-      { "--grace", "SECONDS", read_grace, "a time as in 10, 1.5s, 500ms or 2m, at most 24h",
+      { "--grace", "SECONDS", read_grace, NULL, "a time as in 10, 1.5s, 500ms or 2m, at most 24h",
         "time for requests in progress at the end (10)" },
-      { "--blocked", "TIME", read_blocked, "a time as in 100ms or 1s, at most 24h, or off",
+      { "--blocked", "TIME", read_blocked, NULL, "a time as in 100ms or 1s, at most 24h, or off",
         "report a loop that is held up for so long; or off (100ms)" },
-      { "--log-level", "LEVEL", read_level, "error, warn, info or debug",
+      { "--log-level", "LEVEL", read_level, NULL, "error, warn, info or debug",
         "error, warn, info or debug (info)" },
-      { "--log-format", "FORM", read_form, "auto, text or json",
+      { "--log-format", "FORM", read_form, NULL, "auto, text or json",
         "auto, text or json (auto: text on a terminal)" },
-      { "--control", "PATH", read_control, "the path of a socket, or off",
+      { "--control", "PATH", read_control, NULL, "the path of a socket, or off",
         "where weir ps, top and trace ask; or off (a folder of the user's)" },
-      { "--routes", NULL, read_routes, NULL, "print the routes, and exit" },
-      { "--version", NULL, read_version, NULL, "print the version, and exit" },
-      { "--help", NULL, read_help, NULL, "print this, and exit" },
+      { "--routes", NULL, read_routes, NULL, NULL, "print the routes, and exit" },
+      { "--version", NULL, read_version, NULL, NULL, "print the version, and exit" },
+      { "--help", NULL, read_help, NULL, NULL, "print this, and exit" },
     };
 
 #define FLAGS (sizeof(flags) / sizeof(flags[0]))
@@ -237,6 +259,8 @@ static int read_flags(struct command *c, int argc, char **argv)
             return usage_fault(c, "%s needs a value: %s", flag->name, flag->expects);
         if (!flag->read(c, value))
             return usage_fault(c, "%s `%s`: it must be %s", flag->name, value, flag->expects);
+        if (flag->read_second && (++i == argc || !flag->read_second(c, argv[i])))
+            return usage_fault(c, "%s needs two values: %s", flag->name, flag->argument);
     }
     return 0;
 }

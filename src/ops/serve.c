@@ -13,6 +13,7 @@
 
 #include "base/budget.h"
 #include "base/clock.h"
+#include "net/tls_context.h"
 #include "ops/admin.h"
 #include "ops/end_signals.h"
 #include "rt/loop.h"
@@ -30,6 +31,7 @@ struct serve {
     struct addr addrs[WEIR_LISTEN_MAX], admin_addr;
     uint32_t addr_count;
     struct http_server *server, *admin;
+    struct tls_context *tls; /* or NULL */
     struct admin operators;
     bool start_failed; /* the program's own .start */
 };
@@ -65,15 +67,29 @@ static int start_admin(struct serve *s)
     s->admin_app = admin_app_new(&s->operators);
     rc = app_build(s->admin_app);
     if (rc == 0)
-        rc = app_start_server(s->admin_app, &s->admin_addr, 1, SERVE_ADMIN_GRACE_MS, &s->admin);
+        rc = app_start_server(s->admin_app, &s->admin_addr, 1, NULL, SERVE_ADMIN_GRACE_MS,
+                              &s->admin);
     return weir_wrap(rc, "the admin's endpoints");
 }
 
-static void say_address(const char *what, const struct addr *addr)
+/* What is shown to clients. */
+static int start_tls(struct serve *s)
+{
+    weir_tls_server_opts opts;
+
+    if (!s->opts->tls)
+        return 0;
+    opts = *s->opts->tls;
+    if (!opts.alpn[0])
+        opts.alpn[0] = "http/1.1";
+    return tls_context_server(&opts, &s->tls);
+}
+
+static void say_address(const char *what, const char *scheme, const struct addr *addr)
 {
     char text[ADDR_TEXT_BYTES];
 
-    weir_info("%s %s%.*s", what, addr->storage.ss_family == AF_UNIX ? "" : "http://",
+    weir_info("%s %s%.*s", what, addr->storage.ss_family == AF_UNIX ? "" : scheme,
               WEIR_ARG(addr_format(addr, text)));
 }
 
@@ -98,9 +114,10 @@ static void say_started(const struct serve *s)
     uint32_t loops = weir_loops();
 
     for (uint32_t i = 0; i < s->addr_count; i++)
-        say_address("listening on", http_server_addr(s->server, i));
+        say_address("listening on", s->tls ? "https://" : "http://",
+                    http_server_addr(s->server, i));
     if (s->admin)
-        say_address("/healthz, /readyz and /metrics on", http_server_addr(s->admin, 0));
+        say_address("/healthz, /readyz and /metrics on", "http://", http_server_addr(s->admin, 0));
     weir_info("%u loop%s; stacks of %zu KiB with %s; grace %.1f s", loops, loops == 1 ? "" : "s",
               stacks->stack_bytes >> 10, stack_guard_name(stacks->guard), s->grace_ms / 1e3);
     say_limits(s);
@@ -110,13 +127,15 @@ static int start(struct serve *s)
 {
     int rc = start_admin(s);
 
+    if (rc == 0)
+        rc = start_tls(s);
     if (rc == 0 && s->opts->start) {
         rc = s->opts->start(s->opts->start_arg);
         s->start_failed = rc < 0;
     }
     if (rc < 0)
         return rc;
-    rc = app_start_server(s->app, s->addrs, s->addr_count, s->grace_ms, &s->server);
+    rc = app_start_server(s->app, s->addrs, s->addr_count, s->tls, s->grace_ms, &s->server);
     if (rc < 0)
         return rc;
     atomic_store(&s->operators.state, ADMIN_READY);
@@ -238,6 +257,7 @@ int weir_serve_opt(weir_app *app, const weir_serve_opts *opts)
         rc = run(&s);
     if (rc < 0)
         say_failure(&s, rc);
+    tls_context_unref(s.tls);
     weir_app_free(s.admin_app);
     weir_recover();
     weir_log_close();

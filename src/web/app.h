@@ -35,9 +35,9 @@ int app_build(weir_app *app);
 
 /* app_server.c: what is unset becomes what weir/app.h says. */
 void app_fill_opts(weir_app_opts *opts);
-/* Serve an application that is built at these addresses, on every loop. */
+/* Serve an application that is built at these addresses, on every loop; tls may be NULL. */
 int app_start_server(const weir_app *app, const struct addr *addrs, uint32_t count,
-                     uint32_t drain_ms, struct http_server **ret_server);
+                     struct tls_context *tls, uint32_t drain_ms, struct http_server **ret_server);
 
 /* http_server_opts.handle and .map_failure; arg is the app, which is built. */
 void app_handle(void *arg, weir_exchange *x, struct http_route *ret_route);

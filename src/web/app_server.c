@@ -19,7 +19,7 @@ void app_fill_opts(weir_app_opts *opts)
 }
 
 int app_start_server(const weir_app *app, const struct addr *addrs, uint32_t count,
-                     uint32_t drain_ms, struct http_server **ret_server)
+                     struct tls_context *tls, uint32_t drain_ms, struct http_server **ret_server)
 {
     struct http_server_opts opts = {
         .addrs = addrs,
@@ -27,6 +27,7 @@ int app_start_server(const weir_app *app, const struct addr *addrs, uint32_t cou
         .handle = app_handle,
         .map_failure = app_map_failure,
         .arg = (void *)app,
+        .tls = tls,
         .body_max_bytes = app->opts.body_max_bytes,
         .connections_max = app->opts.connections_max,
         .head_ms = app->opts.head_timeout_ms,

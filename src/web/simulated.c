@@ -145,7 +145,7 @@ static int serve_app(weir_app *app, struct addr addr, struct http_server **ret_s
 {
     int rc = app_build(app);
 
-    return rc < 0 ? rc : app_start_server(app, &addr, 1, DRAIN_MS, ret_server);
+    return rc < 0 ? rc : app_start_server(app, &addr, 1, NULL, DRAIN_MS, ret_server);
 }
 
 static int serve_all(struct request *r)

@@ -20,8 +20,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "http/h2_conn.h"
 #include "http/server_loop.h"
-#include "net/tls_layer.h"
 
 #define MERGE_BYTES 4096 /* small pieces of input are copied together */
 #define STALL_NOTED_NS 1000000
@@ -55,7 +55,7 @@ static struct h1_work *work_take(struct h1_conn *c)
     return w;
 }
 
-static void work_give(struct h1_conn *c)
+void h1_work_give(struct h1_conn *c)
 {
     struct h1_work *w = c->work;
 
@@ -75,14 +75,13 @@ void h1_input_used(struct h1_work *w)
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
-/* Nothing is pending any more. */
-static void conn_bury(struct h1_conn *c)
+void h1_bury(struct h1_conn *c)
 {
     struct server_loop *home = c->home;
 
     if (c->work) {
         outq_drop(&c->work->out, WEIR_EGONE);
-        work_give(c);
+        h1_work_give(c);
     }
     io_detach(home->loop, &c->file, false);
     list_remove(&c->link);
@@ -119,6 +118,10 @@ void h1_abort(struct h1_conn *c)
 
     if (c->state == H1_CLOSED)
         return;
+    if (c->state == H1_HTTP2) {
+        h2_abort(c->h2);
+        return;
+    }
     /* RFC 9112, section 8: an answer that ends with the connection has no other
      * mark of being cut short. */
     if (c->flags & H1_RESET)
@@ -133,7 +136,7 @@ void h1_abort(struct h1_conn *c)
     if (c->recv.pending)
         io_cancel(loop, &c->recv);
     if (!c->recv.pending && !sending)
-        conn_bury(c);
+        h1_bury(c);
 }
 
 void h1_fail_output(struct h1_conn *c, int code)
@@ -156,9 +159,21 @@ static void conn_linger(struct h1_conn *c)
     }
     c->state = H1_LINGER;
     c->lingered = 0;
-    work_give(c);
+    if (c->work)
+        h1_work_give(c);
     h1_set_deadline(c, loop_now_ns(loop) + (int64_t)c->home->opts->linger_ms * 1000000);
     h1_read(c);
+}
+
+void h1_take_back(struct h1_conn *c)
+{
+    c->h2 = NULL;
+    c->recv.done = recv_done;
+    c->timer.fire = conn_timer;
+    c->flags |= H1_MUST_LINGER;
+    c->state = H1_LAST;
+    c->deadline_ns = WEIR_NEVER_NS;
+    conn_linger(c);
 }
 
 void h1_finish(struct h1_conn *c, unsigned flags)
@@ -218,7 +233,7 @@ static void output_empty(struct h1_conn *c)
         else
             conn_linger(c);
     } else if (c->state == H1_IDLE && !w->in) {
-        work_give(c);
+        h1_work_give(c);
     } else {
         h1_go_on(c);
     }
@@ -262,7 +277,7 @@ static void output_ended(struct outq *q)
 
     if (c->state == H1_CLOSED) {
         if (!c->recv.pending)
-            conn_bury(c);
+            h1_bury(c);
         return;
     }
     stall_over(c);
@@ -353,7 +368,7 @@ static void received(struct h1_conn *c)
         if (rc > 0)
             buf_unref(c->recv.recv.buf);
         if (!c->work || !outq_sending(&c->work->out))
-            conn_bury(c);
+            h1_bury(c);
     } else if (rc > 0) {
         received_bytes(c, c->recv.recv.buf, (uint32_t)rc);
     } else if (rc == 0) {
@@ -367,7 +382,7 @@ static bool may_read(const struct h1_conn *c)
 {
     if (c->state == H1_LAST && c->work->dropped > c->home->opts->linger_bytes)
         return false;
-    return !c->recv.pending && c->state != H1_CLOSED && !(c->flags & H1_SAW_END) &&
+    return !c->recv.pending && c->state < H1_CLOSED && !(c->flags & H1_SAW_END) &&
            !(c->work && c->work->next);
 }
 

@@ -18,7 +18,8 @@ enum h1_state {
     H1_DRAIN,  /* it has answered; the rest of its body is read and dropped */
     H1_LAST,   /* what is queued is sent, then the connection ends */
     H1_LINGER, /* our half is closed; what still comes is dropped */
-    H1_CLOSED  /* what is pending is awaited */
+    H1_CLOSED, /* what is pending is awaited */
+    H1_HTTP2   /* it has become one of HTTP/2: see h2_conn.h */
 };
 
 enum {
@@ -29,6 +30,8 @@ enum {
     H1_FIRST = 16,      /* no request has come yet */
     H1_IN_READ = 32     /* h1_read() is */
 };
+
+struct h2_conn;
 
 struct h1_work {
     struct slab_head head;
@@ -51,6 +54,7 @@ struct h1_conn {
     struct node link;         /* in the loop's connections, or its graveyard */
     struct server_loop *home;
     struct h1_work *work;     /* NULL at rest */
+    struct h2_conn *h2;       /* from HTTP2 on, until it has ended */
     struct io_file file;
     struct io_op recv;
     struct timer timer;
@@ -76,6 +80,7 @@ static inline void h1_flush_soon(struct h1_conn *c)
     loop_defer(c->home->loop, &c->work->flush);
 }
 void h1_set_deadline(struct h1_conn *c, int64_t at_ns);
+void h1_work_give(struct h1_conn *c);
 /* The first buffer of input is used up. */
 void h1_input_used(struct h1_work *w);
 /* Send what is queued, then end: with a lingering close if flags say so. */
@@ -84,6 +89,10 @@ void h1_finish(struct h1_conn *c, unsigned flags);
 void h1_abort(struct h1_conn *c);
 /* Nothing will be sent any more; a send under way is awaited. */
 void h1_fail_output(struct h1_conn *c, int code);
+/* Nothing is pending any more. */
+void h1_bury(struct h1_conn *c);
+/* HTTP/2 has said all, and is gone from it: close it lingering. */
+void h1_take_back(struct h1_conn *c);
 /* The time of draining idle connections is over. */
 void h1_close_idle(struct h1_conn *c);
 

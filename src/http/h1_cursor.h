@@ -28,12 +28,18 @@ int h1_fail_size(struct h1_cursor *c, const char *at, int status, const char *ru
 /* Why the byte at `at` can't stand in a value, or end one. */
 int h1_value_fault(struct h1_cursor *c, const char *at);
 
+/* "Content_Length": what writes names into variables can't tell it from the framing
+ * field. */
+bool h1_forges_framing(weir_str name);
+
 /* All complete field lines: 1 at the empty line that ends the head. */
 struct h1_parser;
 int h1_field_lines(struct h1_cursor *c, struct h1_parser *p);
 
 /* The first lines: c->p is at their first byte, and afterwards behind their CRLF. */
 int h1_request_line(struct h1_cursor *c);
+/* A request's target, up to the space behind it. */
+int h1_target(struct h1_cursor *c);
 int h1_status_line(struct h1_cursor *c);
 
 /* The rules over the whole head: Host, framing, connection, expectation. */

@@ -46,17 +46,16 @@ __attribute__((noinline, cold)) int h1_value_fault(struct h1_cursor *c, const ch
     return h1_fail(c, at, 400, "a control byte in a field value", "RFC 9110, section 5.5");
 }
 
-/* "Content_Length": what writes names into variables can't tell it from the
- * framing field, so it is refused where '_' is all that differs. */
-static bool forges_framing(const char *name, size_t len)
+/* Refused where '_' is all that differs. */
+bool h1_forges_framing(weir_str name)
 {
-    enum http_field_id id = len == 14 ? HTTP_CONTENT_LENGTH : HTTP_TRANSFER_ENCODING;
+    enum http_field_id id = name.len == 14 ? HTTP_CONTENT_LENGTH : HTTP_TRANSFER_ENCODING;
     weir_str lower = http_field_lower[id];
 
-    if (lower.len != len)
+    if (lower.len != name.len)
         return false;
-    for (size_t i = 0; i < len; i++)
-        if ((name[i] == '_' ? '-' : name[i] | 0x20) != lower.ptr[i])
+    for (size_t i = 0; i < name.len; i++)
+        if ((name.ptr[i] == '_' ? '-' : name.ptr[i] | 0x20) != lower.ptr[i])
             return false;
     return true;
 }
@@ -67,7 +66,7 @@ static int unknown_name(struct h1_cursor *c, const char *name, const char *colon
 
     if (scan_while(name, colon, SCAN_TOKEN) != colon)
         return name_fault(c, name, colon);
-    if (forges_framing(name, len))
+    if (h1_forges_framing(weir_str_from(name, len)))
         return h1_fail(c, name, 400, "a framing field spelled with '_'", "RFC 9112, section 6");
     return 1;
 }

@@ -126,7 +126,7 @@ static int asterisk_form(struct h1_cursor *c)
     return *c->p == ' ' ? 1 : target_fault(c, c->p);
 }
 
-static int target(struct h1_cursor *c)
+int h1_target(struct h1_cursor *c)
 {
     const char *start = c->p;
     int rc;
@@ -182,7 +182,7 @@ int h1_request_line(struct h1_cursor *c)
     head->method_text = weir_str_from(method, (size_t)(stop - method));
     head->method = (uint8_t)http_method_find(head->method_text);
     c->p = stop + 1;
-    rc = target(c);
+    rc = h1_target(c);
     if (rc <= 0)
         return rc;
     v = ++c->p;

@@ -16,6 +16,7 @@
 #include <weir/log.h>
 
 #include "http/h1_wire.h"
+#include "http/h2_conn.h"
 #include "http/server_loop.h"
 
 /* ---- what follows ---------------------------------------------------------------------------- */
@@ -124,14 +125,19 @@ static void answer_bad_head(struct h1_conn *c, int status, weir_str detail)
     h1_finish(c, H1_MUST_LINGER);
 }
 
-static void refuse_head(struct h1_conn *c, const struct h1_fault *fault)
+static void refuse_head(struct h1_conn *c, const struct h1_fault *fault, bool silently)
 {
     weir_str peer = weir_client_address(c->work->x);
 
     count_add(&c->home->counts.bad_heads, 1);
     weir_logf(WEIR_LOG_WARN, "bad request from %.*s: %s (%s): %d, connection closed",
               WEIR_ARG(peer), fault->rule, fault->section, fault->status);
-    answer_bad_head(c, fault->status, weir_str_c(fault->rule));
+    if (!silently) {
+        answer_bad_head(c, fault->status, weir_str_c(fault->rule));
+        return;
+    }
+    let_go(c);
+    h1_finish(c, H1_MUST_LINGER);
 }
 
 void h1_head_timed_out(struct h1_conn *c)
@@ -252,6 +258,46 @@ static void await_rest(struct h1_conn *c)
     }
 }
 
+/* "PRI * HTTP/2.0" and an empty line: the connection's first bytes say that the client
+ * speaks HTTP/2 and knows that we do (RFC 9113, section 3.3). No request of HTTP/1 begins
+ * so. 1: they are there; 0: they may be, more must come; -1: they are not. */
+static int is_preface(weir_str in)
+{
+    weir_str preface = WEIR_S("PRI * HTTP/2.0\r\n\r\n");
+    size_t n = in.len < preface.len ? in.len : preface.len;
+
+    if (n < 4 || memcmp(in.ptr, preface.ptr, n) != 0)
+        return -1;
+    return in.len >= preface.len;
+}
+
+/* Does a connection begin with a line that names no version of HTTP? It is closed without
+ * a word: whoever sent it could not read an answer. (HTTP/0.9 knows GET alone, and gets
+ * its 400.) */
+static bool is_other_protocol(const struct h1_conn *c, weir_str in)
+{
+    const char *end = in.len ? memchr(in.ptr, '\n', in.len) : NULL;
+
+    return c->flags & H1_FIRST && end && !weir_str_starts(in, WEIR_S("GET ")) &&
+           !memmem(in.ptr, (size_t)(end - in.ptr), "HTTP/", 5);
+}
+
+/* It is one of HTTP/2 from here on; what was begun is undone. */
+static void change_version(struct h1_conn *c)
+{
+    struct h1_work *w = c->work;
+    struct buf *in = w->in, *next = w->next;
+
+    let_go(c);
+    w->in = w->next = NULL;
+    h1_work_give(c);
+    if (!h2_take_over(c, in, next)) {
+        buf_unref(in);
+        buf_unref(next);
+        h1_abort(c);
+    }
+}
+
 /* Take a request off the input. True: look again; false: more must come, or the
  * connection is at its end. */
 static bool take_request(struct h1_conn *c)
@@ -272,9 +318,15 @@ static bool take_request(struct h1_conn *c)
         answer_bad_head(c, 503, weir_str_from(NULL, 0));
         return false;
     }
-    n = h1_parse_request(&w->parser, in, w->x->head, &fault);
+    n = c->flags & H1_FIRST ? is_preface(in) : -1;
+    if (n > 0) {
+        change_version(c);
+        return false;
+    }
+    if (n < 0)
+        n = h1_parse_request(&w->parser, in, w->x->head, &fault);
     if (n < 0) {
-        refuse_head(c, &fault);
+        refuse_head(c, &fault, is_other_protocol(c, in));
         return false;
     }
     if (n == 0) {

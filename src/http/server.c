@@ -25,16 +25,14 @@
 #include <weir/log.h>
 
 #include "base/alloc.h"
-#include "http/h1_conn.h"
+#include "http/h2_conn.h"
 #include "http/server_look.h"
 #include "http/server_loop.h"
-#include "net/tls_context.h"
 #include "obs/metrics_threads.h"
 
 #define CUT_NS (INT64_C(1) * 1000000000) /* from the handlers' cancel to the end */
 /* What a connection is reckoned at when it is let in: a buffer and its struct. */
 #define CONNECTION_BYTES (BUF_BYTES + sizeof(struct h1_conn))
-#define TLS_BYTES (48u << 10) /* while its handshake runs */
 
 /* An answer awaited from each loop. */
 struct gather {
@@ -153,8 +151,13 @@ static void reap(struct deferred *work)
     struct server_loop *home = container_of(work, struct server_loop, reaper);
     struct node *n;
 
-    while ((n = list_pop(&home->closed)) != NULL)
-        slab_free(&home->conns, container_of(n, struct h1_conn, link));
+    while ((n = list_pop(&home->closed)) != NULL) {
+        struct h1_conn *c = container_of(n, struct h1_conn, link);
+
+        if (c->h2)
+            slab_free(&home->h2_conns, c->h2);
+        slab_free(&home->conns, c);
+    }
     server_loop_settle(home);
 }
 
@@ -247,6 +250,12 @@ static void loop_drain(struct server_loop *home)
     for (uint32_t i = 0; i < home->started; i++)
         listener_stop(&home->listeners[i], listener_stopped);
     home->listening--;
+    list_each_safe(n, &home->open) {
+        struct h1_conn *c = container_of(n, struct h1_conn, link);
+
+        if (c->state == H1_HTTP2)
+            h2_drain(c->h2);
+    }
     server_loop_settle(home);
 }
 
@@ -392,6 +401,8 @@ static void start_here(struct message *message)
     home->loop = loop_self();
     slab_init(&home->conns, sizeof(struct h1_conn), BUDGET_CONNECTION);
     slab_init(&home->works, sizeof(struct h1_work), BUDGET_CONNECTION);
+    slab_init(&home->h2_conns, sizeof(struct h2_conn), BUDGET_CONNECTION);
+    slab_init(&home->h2_segs, sizeof(struct h2_seg), BUDGET_CONNECTION);
     list_init(&home->open);
     list_init(&home->closed);
     list_init(&home->exchanges);
@@ -631,6 +642,9 @@ void http_server_free(struct http_server *server)
         if (home && home->loop) {
             slab_done(&home->conns);
             slab_done(&home->works);
+            slab_done(&home->h2_conns);
+            slab_done(&home->h2_segs);
+            h2_account_done(&home->h2_account);
         }
         base_free(home);
     }

@@ -247,6 +247,7 @@ const char *server_look_state(uint32_t state)
 {
     static const char *const names[SERVER_LOOK_STATES] = {
         "idle", "reading a head", "serving", "draining a body", "ending", "lingering", "closed",
+        "http/2",
     };
 
     return state < SERVER_LOOK_STATES ? names[state] : "unknown";

@@ -13,7 +13,7 @@ struct server_loop;
 #define SERVER_LOOK_SERVERS 8
 #define SERVER_LOOK_CONNS 16
 #define SERVER_LOOK_ROUTE_BYTES 96
-#define SERVER_LOOK_STATES 7 /* as enum h1_state */
+#define SERVER_LOOK_STATES 8 /* as enum h1_state */
 
 /* A connection, copied. */
 struct server_look_conn {

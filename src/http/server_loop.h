@@ -9,6 +9,7 @@
 
 #include "base/slab.h"
 #include "http/exchange.h"
+#include "http/h2_account.h"
 #include "http/h1_write.h"
 #include "http/server.h"
 #include "net/listener.h"
@@ -40,6 +41,8 @@ struct server_loop {
     const struct http_server_opts *opts;
     const struct server_metrics *metrics;
     struct slab conns, works;
+    struct slab h2_conns, h2_segs;
+    struct h2_account h2_account;
     struct node open;         /* connections */
     struct node closed;       /* the graveyard: freed at the end of the batch */
     struct node exchanges;    /* all that are alive */

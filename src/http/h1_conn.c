@@ -22,6 +22,7 @@
 
 #include "http/h2_conn.h"
 #include "http/server_loop.h"
+#include "net/tls_layer.h"
 
 #define MERGE_BYTES 4096 /* small pieces of input are copied together */
 #define STALL_NOTED_NS 1000000

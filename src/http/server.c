@@ -28,11 +28,13 @@
 #include "http/h2_conn.h"
 #include "http/server_look.h"
 #include "http/server_loop.h"
+#include "net/tls_context.h"
 #include "obs/metrics_threads.h"
 
 #define CUT_NS (INT64_C(1) * 1000000000) /* from the handlers' cancel to the end */
 /* What a connection is reckoned at when it is let in: a buffer and its struct. */
 #define CONNECTION_BYTES (BUF_BYTES + sizeof(struct h1_conn))
+#define TLS_BYTES (48u << 10) /* while its handshake runs */
 
 /* An answer awaited from each loop. */
 struct gather {

@@ -12,13 +12,10 @@
 #include <weir/error.h>
 #include <yyjson.h>
 
+#include "asked.h"
 #include "base/alloc.h"
-#include "cli.h"
-#include "ops/control_client.h"
 #include "ops/control_path.h"
 #include "ps/ps.h"
-
-#define ASK_MS 30000
 
 struct group {
     const char *name, *site, *path, *state, *waits_for, *task, *stack;
@@ -27,53 +24,32 @@ struct group {
     size_t count, suspects;
 };
 
-static int fail(void)
+static void print_text(const char *text, unsigned width)
 {
-    char text[1100];
+    struct strbuf out = STRBUF_INIT;
+    unsigned columns = asked_add_clean(&out, weir_str_c(text), UINT32_MAX);
 
-    weir_error_print(text, sizeof(text));
-    fprintf(stderr, "weir ps: %s\n", text);
-    return 1;
-}
-
-/* Names are the program's own: what would steer a terminal is not printed. */
-static void print_text(const char *text, int width)
-{
-    int printed = 0;
-
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-
-        if ((c & 0xc0) != 0x80)
-            printed++;
-        putchar(c < 0x20 || c == 0x7f ? '?' : c);
-    }
-    for (; printed < width; printed++)
-        putchar(' ');
-}
-
-static const char *text_of(yyjson_val *object, const char *key)
-{
-    const char *text = yyjson_get_str(yyjson_obj_get(object, key));
-
-    return text ? text : "";
+    for (; columns < width; columns++)
+        strbuf_add_char(&out, ' ');
+    if (!out.bad)
+        printf("%s", strbuf_str(&out).ptr);
+    strbuf_done(&out);
 }
 
 static void print_ms(double ms)
 {
-    if (ms < 1000)
-        printf("%7.0f ms", ms);
-    else if (ms < 600000)
-        printf("%8.1f s", ms / 1000);
-    else
-        printf("%6.0f min", ms / 60000);
+    struct strbuf out = STRBUF_INIT;
+
+    asked_add_time(&out, ms);
+    printf("%s", out.bad ? "" : strbuf_str(&out).ptr);
+    strbuf_done(&out);
 }
 
 /* ---- a process's tasks ------------------------------------------------------------------- */
 
 static bool is_wanted(const struct ps_settings *settings, yyjson_val *task)
 {
-    return !settings->state || strcmp(settings->state, text_of(task, "state")) == 0;
+    return !settings->state || strcmp(settings->state, asked_text(task, "state")) == 0;
 }
 
 static bool is_same(const struct group *a, const struct group *b)
@@ -138,16 +114,16 @@ static size_t collect(const struct ps_settings *settings, yyjson_val *tasks, str
         if (!is_wanted(settings, task))
             continue;
         groups[count++] = (struct group){
-            .name = text_of(task, "name"),
-            .site = text_of(task, "site"),
-            .path = text_of(task, "path"),
-            .state = text_of(task, "state"),
-            .waits_for = text_of(task, "waits_for"),
-            .task = text_of(task, "task"),
-            .stack = text_of(task, "stack"),
-            .suspect = text_of(task, "suspect"),
-            .suspects = *text_of(task, "suspect") != '\0',
-            .oldest_ms = yyjson_get_num(yyjson_obj_get(task, key)),
+            .name = asked_text(task, "name"),
+            .site = asked_text(task, "site"),
+            .path = asked_text(task, "path"),
+            .state = asked_text(task, "state"),
+            .waits_for = asked_text(task, "waits_for"),
+            .task = asked_text(task, "task"),
+            .stack = asked_text(task, "stack"),
+            .suspect = asked_text(task, "suspect"),
+            .suspects = *asked_text(task, "suspect") != '\0',
+            .oldest_ms = asked_number(task, key),
             .count = 1,
         };
     }
@@ -158,17 +134,15 @@ static void print_stack(struct control_client *client, const char *task)
 {
     struct strbuf json = STRBUF_INIT;
     char request[64];
-    unsigned loop, slot, generation;
     yyjson_doc *doc = NULL;
 
-    if (sscanf(task, "%u.%u.%u", &loop, &slot, &generation) != 3)
+    if (!asked_task_request(task, request, sizeof(request)))
         return;
-    snprintf(request, sizeof(request), "task %u %u %u", loop, slot, generation);
-    if (control_client_ask(client, request, ASK_MS, &json) == 0)
+    if (control_client_ask(client, request, ASKED_MS, &json) == 0)
         doc = yyjson_read(json.ptr, json.len, 0);
     weir_recover(); /* it may have ended: then there is no stack */
     if (doc)
-        printf("%s\n", text_of(yyjson_doc_get_root(doc), "stack"));
+        printf("%s\n", asked_text(yyjson_doc_get_root(doc), "stack"));
     yyjson_doc_free(doc);
     strbuf_done(&json);
 }
@@ -219,9 +193,9 @@ static int print_loops(yyjson_val *loops)
         printf("loop %zu has not answered: ", index);
         if (held) {
             printf("it is held up by the task ");
-            print_text(text_of(held, "name"), 0);
-            printf(" (%s, started at ", text_of(held, "task"));
-            print_text(text_of(held, "site"), 0);
+            print_text(asked_text(held, "name"), 0);
+            printf(" (%s, started at ", asked_text(held, "task"));
+            print_text(asked_text(held, "site"), 0);
             printf("); ");
         }
         printf("its tasks are shown by: weir ps --raw PID\n");
@@ -233,7 +207,7 @@ static int print_tasks(struct control_client *client, const struct ps_settings *
                        yyjson_val *root)
 {
     yyjson_val *tasks = yyjson_obj_get(root, "tasks");
-    unsigned long long left = yyjson_get_uint(yyjson_obj_get(root, "left_out"));
+    unsigned long long left = asked_count(root, "left_out");
     size_t count = yyjson_arr_size(tasks);
     struct group *groups = base_calloc(count + 1, sizeof(*groups));
 
@@ -250,75 +224,76 @@ static int print_tasks(struct control_client *client, const struct ps_settings *
     return print_loops(yyjson_obj_get(root, "loops"));
 }
 
-/* Without the program's help. One task of all that were read is found by its number. */
+/* What has been answered, rc and all, as it is wanted; frees it. An exit code. */
+static int show(int rc, struct control_client *client, const struct ps_settings *settings,
+                struct strbuf *json,
+                int (*print)(struct control_client *client, const struct ps_settings *settings,
+                             yyjson_val *root))
+{
+    yyjson_doc *doc = NULL;
+
+    if (rc == 0 && !settings->json) {
+        doc = yyjson_read(json->ptr, json->len, 0);
+        if (!doc)
+            rc = weir_fail(-EPROTO, "its answer is not understood: is it of another version?");
+    }
+    if (rc < 0)
+        rc = asked_fail(&cmd_ps);
+    else if (settings->json)
+        rc = fputs(json->ptr, stdout) < 0;
+    else
+        rc = print(client, settings, yyjson_doc_get_root(doc));
+    yyjson_doc_free(doc);
+    strbuf_done(json);
+    return rc;
+}
+
+/* Without the program's help. */
 static int show_raw(const struct ps_settings *settings, pid_t pid)
 {
     struct strbuf json = STRBUF_INIT;
-    yyjson_doc *doc = NULL;
     int rc = ps_raw_read(pid, settings, &json);
 
-    if (rc < 0)
-        rc = fail();
-    else if (settings->json)
-        rc = fputs(json.ptr, stdout) < 0;
-    else
-        rc = print_tasks(NULL, settings,
-                         yyjson_doc_get_root(doc = yyjson_read(json.ptr, json.len, 0)));
-    yyjson_doc_free(doc);
-    strbuf_done(&json);
-    return rc;
+    return show(rc, NULL, settings, &json, print_tasks);
 }
 
 static int show_tasks(struct control_client *client, const struct ps_settings *settings)
 {
     struct strbuf json = STRBUF_INIT;
     char request[32] = "tasks";
-    yyjson_doc *doc;
     int rc;
 
     if (settings->loop >= 0)
         snprintf(request, sizeof(request), "tasks %ld", settings->loop);
-    rc = control_client_ask(client, request, ASK_MS, &json);
-    if (rc < 0) {
-        strbuf_done(&json);
-        return fail();
-    }
-    doc = settings->json ? NULL : yyjson_read(json.ptr, json.len, 0);
-    if (settings->json)
-        rc = fputs(json.ptr, stdout) < 0;
-    else
-        rc = print_tasks(client, settings, yyjson_doc_get_root(doc));
-    yyjson_doc_free(doc);
-    strbuf_done(&json);
-    return rc;
+    rc = control_client_ask(client, request, ASKED_MS, &json);
+    return show(rc, client, settings, &json, print_tasks);
 }
 
 /* ---- one task ----------------------------------------------------------------------------- */
 
-static int print_task(yyjson_val *root)
+static int print_task(struct control_client *client, const struct ps_settings *settings,
+                      yyjson_val *root)
 {
+    struct strbuf text = STRBUF_INIT;
     size_t index, max;
     yyjson_val *key, *value;
 
-    if (!root)
-        return 1; /* not JSON: no program of this version answers so */
+    (void)client;
+    (void)settings;
     yyjson_obj_foreach(root, index, max, key, value)
     {
-        const char *name = yyjson_get_str(key);
-
-        if (strcmp(name, "stack") == 0)
+        if (strcmp(yyjson_get_str(key), "stack") == 0)
             continue;
-        printf("%-17s ", name);
-        if (yyjson_is_str(value))
-            print_text(yyjson_get_str(value), 0);
-        else if (yyjson_is_bool(value))
-            printf("%s", yyjson_get_bool(value) ? "yes" : "no");
-        else
-            printf("%.15g", yyjson_get_num(value));
+        print_text(yyjson_get_str(key), 17);
+        putchar(' ');
+        strbuf_clear(&text);
+        asked_add_value(&text, value);
+        print_text(text.bad ? "?" : strbuf_str(&text).ptr, 0);
         putchar('\n');
     }
-    if (*text_of(root, "stack"))
-        printf("stack, innermost first:\n%s\n", text_of(root, "stack"));
+    strbuf_done(&text);
+    if (*asked_text(root, "stack"))
+        printf("stack, innermost first:\n%s\n", asked_text(root, "stack"));
     return 0;
 }
 
@@ -326,29 +301,16 @@ static int show_task(struct control_client *client, const struct ps_settings *se
                      const char *task)
 {
     struct strbuf json = STRBUF_INIT;
-    unsigned loop, slot, generation;
     char request[64];
-    yyjson_doc *doc = NULL;
     int rc;
 
-    if (sscanf(task, "%u.%u.%u", &loop, &slot, &generation) != 3) {
-        fprintf(stderr,
-                "weir ps: `%s` is no task: it must be LOOP.SLOT.GENERATION, as in the "
-                "table\n",
-                task);
-        return CLI_USAGE;
-    }
-    snprintf(request, sizeof(request), "task %u %u %u", loop, slot, generation);
-    rc = control_client_ask(client, request, ASK_MS, &json);
-    if (rc < 0)
-        rc = fail();
-    else if (settings->json)
-        rc = fputs(json.ptr, stdout) < 0;
-    else
-        rc = print_task(yyjson_doc_get_root(doc = yyjson_read(json.ptr, json.len, 0)));
-    yyjson_doc_free(doc);
-    strbuf_done(&json);
-    return rc;
+    if (!asked_task_request(task, request, sizeof(request)))
+        return cli_mistake(&cmd_ps,
+                           "`%s` is no task: it must be LOOP.SLOT.GENERATION, as in the "
+                           "table",
+                           task);
+    rc = control_client_ask(client, request, ASKED_MS, &json);
+    return show(rc, client, settings, &json, print_task);
 }
 
 /* ---- which processes there are --------------------------------------------------------------- */
@@ -502,17 +464,9 @@ static int ask(const struct cli_command *command, const struct ps_settings *sett
         return cli_mistake(command, "--raw takes the number of a process, and no more");
     if (settings->raw)
         return show_raw(settings, (pid_t)pid);
-    if (strchr(process, '/'))
-        rc = control_client_open_path(&client, process);
-    else if (cli_number(process, 1, INT32_MAX, &pid))
-        rc = control_client_open(&client, (pid_t)pid);
-    else
-        return cli_mistake(command,
-                           "`%s` is no process: it must be its number, or the path of "
-                           "its control socket",
-                           process);
-    if (rc < 0)
-        return fail();
+    rc = asked_open(command, process, &client);
+    if (rc != CLI_GO_ON)
+        return rc;
     rc = task ? show_task(&client, settings, task) : show_tasks(&client, settings);
     control_client_close(&client);
     return rc;

@@ -6,12 +6,10 @@
 
 #include <weir/error.h>
 
+#include "asked.h"
 #include "base/alloc.h"
-#include "cli.h"
 #include "top/top.h"
 #include "type/units.h"
-
-#define ASK_MS 30000
 
 struct settings {
     uint32_t interval_ms;
@@ -19,21 +17,12 @@ struct settings {
     bool once;
 };
 
-static int fail(void)
-{
-    char text[1100];
-
-    weir_error_print(text, sizeof(text));
-    fprintf(stderr, "weir top: %s\n", text);
-    return 1;
-}
-
 /* ---- one frame ------------------------------------------------------------------------------- */
 
 static int ask(struct control_client *client, const char *request, struct strbuf *json)
 {
     strbuf_clear(json);
-    return control_client_ask(client, request, ASK_MS, json);
+    return control_client_ask(client, request, ASKED_MS, json);
 }
 
 /* The loops are asked twice: shares of time are between two looks. */
@@ -54,7 +43,8 @@ static int read_frame(struct control_client *client, struct top_frame *frame, st
     return rc;
 }
 
-static int print_once(struct control_client *client, const struct settings *settings)
+static int print_once(const struct cli_command *command, struct control_client *client,
+                      const struct settings *settings)
 {
     struct top_frame *frame = base_calloc(1, sizeof(*frame));
     struct strbuf json = STRBUF_INIT, out = STRBUF_INIT;
@@ -66,7 +56,7 @@ static int print_once(struct control_client *client, const struct settings *sett
         top_draw(&out, frame, &look);
         rc = !out.bad && fputs(strbuf_str(&out).ptr, stdout) >= 0 ? 0 : 1;
     } else {
-        rc = fail();
+        rc = asked_fail(command);
     }
     if (frame)
         top_frame_done(frame);
@@ -116,27 +106,20 @@ static int run(const struct cli_command *command, int argc, char **argv)
 {
     struct settings settings = { .interval_ms = 1000 };
     struct control_client client;
-    const char *operand, *path = NULL;
-    long pid;
+    const char *operand;
     int rc = cli_read(command, argc, argv, &settings, &operand);
 
     if (rc != CLI_GO_ON)
         return rc;
-    if (strchr(operand, '/'))
-        rc = control_client_open_path(&client, path = operand);
-    else if (cli_number(operand, 1, INT32_MAX, &pid))
-        rc = control_client_open(&client, (pid_t)pid);
-    else
-        return cli_mistake(command,
-                           "`%s` is no process: it must be its number, or the path of "
-                           "its control socket",
-                           operand);
-    if (rc < 0)
-        return fail();
+    rc = asked_open(command, operand, &client);
+    if (rc != CLI_GO_ON)
+        return rc;
     if (settings.once)
-        rc = print_once(&client, &settings);
-    else if (top_live(&client, path, settings.interval_ms) < 0)
-        rc = fail();
+        rc = print_once(command, &client, &settings);
+    else if (top_live(&client, strchr(operand, '/') ? operand : NULL, settings.interval_ms) < 0)
+        rc = asked_fail(command);
+    else
+        rc = 0;
     control_client_close(&client);
     return rc;
 }

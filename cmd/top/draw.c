@@ -4,6 +4,7 @@
  * Every line is cut at the width, so that what is below stays where it belongs. */
 #include <string.h>
 
+#include "asked.h"
 #include "top/top.h"
 
 struct drawing {
@@ -17,27 +18,6 @@ static bool is_terminal(const struct drawing *d)
     return d->look->width > 0;
 }
 
-/* Control characters of C1 are two bytes in UTF-8, and steer terminals too. */
-static void add_clean(struct drawing *d)
-{
-    unsigned columns = 0;
-
-    for (size_t i = 0; i < d->line.len; i++) {
-        unsigned char c = (unsigned char)d->line.ptr[i];
-        bool begins = (c & 0xc0) != 0x80;
-
-        if (begins && is_terminal(d) && columns == d->look->width)
-            return;
-        columns += begins;
-        if (c == 0xc2 && i + 1 < d->line.len && (unsigned char)d->line.ptr[i + 1] < 0xa0) {
-            strbuf_add_char(d->out, '?');
-            i++;
-        } else {
-            strbuf_add_char(d->out, c < 0x20 || c == 0x7f ? '?' : (char)c);
-        }
-    }
-}
-
 static void end_line(struct drawing *d, bool marked)
 {
     const struct top_look *look = d->look;
@@ -45,7 +25,7 @@ static void end_line(struct drawing *d, bool marked)
     if (look->height == 0 || d->lines < look->height) {
         if (is_terminal(d)) /* before the text: at the last column it would take a character */
             strbuf_add_c(d->out, marked ? "\x1b[2K\x1b[7m" : "\x1b[2K");
-        add_clean(d);
+        asked_add_clean(d->out, strbuf_str(&d->line), is_terminal(d) ? look->width : UINT32_MAX);
         if (marked && is_terminal(d))
             strbuf_add_c(d->out, "\x1b[0m");
         if (!is_terminal(d))
@@ -71,12 +51,8 @@ static void add_padded(struct drawing *d, const char *text, unsigned width)
 
 static void add_time(struct drawing *d, double ms)
 {
-    if (ms < 1000)
-        strbuf_addf(&d->line, "%7.0f ms ", ms);
-    else if (ms < 600000)
-        strbuf_addf(&d->line, "%8.1f s ", ms / 1000);
-    else
-        strbuf_addf(&d->line, "%6.0f min ", ms / 60000);
+    asked_add_time(&d->line, ms);
+    strbuf_add_char(&d->line, ' ');
 }
 
 /* ---- the head ---------------------------------------------------------------------------- */
@@ -216,12 +192,7 @@ static void draw_members(struct drawing *d, yyjson_val *root)
         if (strcmp(yyjson_get_str(key), "stack") == 0)
             continue;
         add_padded(d, yyjson_get_str(key), 17);
-        if (yyjson_is_str(value))
-            strbuf_add_c(&d->line, yyjson_get_str(value));
-        else if (yyjson_is_bool(value))
-            strbuf_add_c(&d->line, yyjson_get_bool(value) ? "yes" : "no");
-        else
-            strbuf_addf(&d->line, "%.15g", yyjson_get_num(value));
+        asked_add_value(&d->line, value);
         end_line(d, false);
     }
 }

@@ -6,42 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "asked.h"
 #include "base/alloc.h"
 #include "top/top.h"
-
-static const char *text_of(yyjson_val *object, const char *key)
-{
-    const char *text = yyjson_get_str(yyjson_obj_get(object, key));
-
-    return text ? text : "";
-}
-
-static double number_of(yyjson_val *object, const char *key)
-{
-    return yyjson_get_num(yyjson_obj_get(object, key));
-}
-
-static uint64_t count_of(yyjson_val *object, const char *key)
-{
-    return yyjson_get_uint(yyjson_obj_get(object, key));
-}
 
 static struct top_row read_row(enum top_view view, yyjson_val *value)
 {
     return (struct top_row){
-        .id = text_of(value, view == TOP_KINDS ? "id" : "task"),
-        .task = text_of(value, "task"),
-        .name = text_of(value, "name"),
-        .site = text_of(value, "site"),
-        .path = text_of(value, "path"),
-        .state = text_of(value, "state"),
-        .waits_for = text_of(value, "waits_for"),
-        .route = text_of(value, "route"),
-        .suspect = text_of(value, "suspect"),
-        .age_ms = number_of(value, "age_ms"),
-        .waited_ms = number_of(value, "waited_ms"),
-        .count = view == TOP_KINDS ? count_of(value, "count") : 1,
-        .suspects = count_of(value, "suspects"),
+        .id = asked_text(value, view == TOP_KINDS ? "id" : "task"),
+        .task = asked_text(value, "task"),
+        .name = asked_text(value, "name"),
+        .site = asked_text(value, "site"),
+        .path = asked_text(value, "path"),
+        .state = asked_text(value, "state"),
+        .waits_for = asked_text(value, "waits_for"),
+        .route = asked_text(value, "route"),
+        .suspect = asked_text(value, "suspect"),
+        .age_ms = asked_number(value, "age_ms"),
+        .waited_ms = asked_number(value, "waited_ms"),
+        .count = view == TOP_KINDS ? asked_count(value, "count") : 1,
+        .suspects = asked_count(value, "suspects"),
     };
 }
 
@@ -64,13 +48,13 @@ bool top_frame_rows(struct top_frame *frame, enum top_view view, struct strbuf *
     frame->rows_doc = doc;
     frame->rows = rows;
     frame->row_count = yyjson_arr_size(list);
-    frame->pid = (long)count_of(root, "pid");
-    frame->uptime_ms = number_of(root, "uptime_ms");
-    frame->memory_bytes = number_of(root, "memory_bytes");
-    snprintf(frame->program, sizeof(frame->program), "%s", text_of(root, "program"));
+    frame->pid = (long)asked_count(root, "pid");
+    frame->uptime_ms = asked_number(root, "uptime_ms");
+    frame->memory_bytes = asked_number(root, "memory_bytes");
+    snprintf(frame->program, sizeof(frame->program), "%s", asked_text(root, "program"));
     if (view == TOP_KINDS)
-        frame->tasks = count_of(root, "tasks");
-    frame->left_out = count_of(root, view == TOP_KINDS ? "others" : "left_out");
+        frame->tasks = asked_count(root, "tasks");
+    frame->left_out = asked_count(root, view == TOP_KINDS ? "others" : "left_out");
     return true;
 }
 
@@ -96,14 +80,14 @@ static void read_loop(struct top_loop *loop, yyjson_val *value)
 
     *loop = (struct top_loop){
         .answered = yyjson_get_bool(yyjson_obj_get(value, "answered")),
-        .lag_ms = number_of(value, "lag_ms"),
-        .tasks = count_of(value, "tasks"),
-        .ready = count_of(value, "ready"),
-        .busy_ns = count_of(value, "busy_ns"),
-        .at_ns = count_of(value, "at_ns"),
-        .held_task = held ? text_of(held, "task") : NULL,
-        .held_name = text_of(held, "name"),
-        .held_site = text_of(held, "site"),
+        .lag_ms = asked_number(value, "lag_ms"),
+        .tasks = asked_count(value, "tasks"),
+        .ready = asked_count(value, "ready"),
+        .busy_ns = asked_count(value, "busy_ns"),
+        .at_ns = asked_count(value, "at_ns"),
+        .held_task = held ? asked_text(held, "task") : NULL,
+        .held_name = asked_text(held, "name"),
+        .held_site = asked_text(held, "site"),
     };
     yyjson_arr_foreach(lengths, index, max, length)
     {
@@ -118,7 +102,7 @@ static void read_loop(struct top_loop *loop, yyjson_val *value)
                            (double)(loop->at_ns - before.at_ns);
     if (loop->busy_share > 1)
         loop->busy_share = 1;
-    loop->longest_ms = longest_ms(loop, &before, number_of(value, "turn_ms"));
+    loop->longest_ms = longest_ms(loop, &before, asked_number(value, "turn_ms"));
 }
 
 bool top_frame_loops(struct top_frame *frame, struct strbuf *json)

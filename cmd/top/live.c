@@ -11,6 +11,7 @@
 
 #include <weir/error.h>
 
+#include "asked.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "top/top.h"
@@ -50,16 +51,14 @@ static void notice(struct live *l, const char *text)
 static void send_request(struct live *l, enum asked asked)
 {
     char request[96] = "loops";
-    unsigned loop = 0, slot = 0, generation = 0;
 
     if (asked == ASKED_ROWS && l->look.view == TOP_KINDS) {
         snprintf(request, sizeof(request), "kinds");
     } else if (asked == ASKED_ROWS && l->look.view == TOP_TASKS) {
         snprintf(request, sizeof(request), "kind %s", l->kind);
     } else if (asked == ASKED_ROWS) {
-        if (sscanf(l->task, "%u.%u.%u", &loop, &slot, &generation) != 3)
+        if (!asked_task_request(l->task, request, sizeof(request)))
             return;
-        snprintf(request, sizeof(request), "task %u %u %u", loop, slot, generation);
     }
     l->asked = asked;
     l->asked_view = l->look.view;

@@ -1,9 +1,11 @@
 /* The client side: asks a server for bodies of each length in each way, and says how each went.
  *
- *     caller BASE-URL LENGTH,... WAY,... [AT-ONCE]
+ *     caller [--http2] [--at-once N] BASE-URL LENGTH,... WAY,...
  *
  * A line a call, "WAY LENGTH VERSION ok", or what was wrong; VERSION is what the server says the
- * request came by. AT-ONCE calls of each way and length are made at the same time. */
+ * request came by. N calls of each way and length are made at the same time. --http2: without TLS
+ * too, by prior knowledge. */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,12 +40,14 @@ struct plan {
     uint64_t lengths[LENGTHS_MAX];
     size_t length_count;
     unsigned at_once, failed;
+    weir_http2 http2;
+    weir_client *client;
 };
 
 struct call {
     const struct way *way;
     uint64_t length;
-    const char *base;
+    const struct plan *plan;
     weir_request *request;
     char version[16];
     char fault[512]; /* empty: it went well */
@@ -125,13 +129,14 @@ static int call_receive(void *arg)
 
 static int call_open(struct call *c)
 {
-    weir_str url = c->way->path_has_length ? weir_format("%s%s%llu", c->base, c->way->path,
+    weir_str url = c->way->path_has_length ? weir_format("%s%s%llu", c->plan->base, c->way->path,
                                                          (unsigned long long)c->length)
-                                           : weir_format("%s%s", c->base, c->way->path);
+                                           : weir_format("%s%s", c->plan->base, c->way->path);
 
     if (!c->way->sends)
-        return weir_request_open(url, &c->request, .method = c->way->method);
-    return weir_request_open(url, &c->request, .method = c->way->method,
+        return weir_request_open(url, &c->request, .client = c->plan->client,
+                                 .method = c->way->method);
+    return weir_request_open(url, &c->request, .client = c->plan->client, .method = c->way->method,
                              .stream_bytes = c->way->chunked ? WEIR_CHUNKED : c->length);
 }
 
@@ -172,7 +177,7 @@ static int run_way(struct plan *plan, const struct way *way, uint64_t length)
         return rc;
     WEIR_SCOPE(s) {
         for (unsigned i = 0; i < plan->at_once; i++) {
-            calls[i] = (struct call){ .way = way, .length = length, .base = plan->base };
+            calls[i] = (struct call){ .way = way, .length = length, .plan = plan };
             weir_go(s, call_run, &calls[i]);
         }
         rc = weir_join(s);
@@ -211,26 +216,51 @@ static int run_plan(void *arg)
     return rc < 0 ? rc : plan->failed > 0 ? -EIO : 0;
 }
 
+/* A client of the kind that the options ask for. */
+static int plan_client(struct plan *plan)
+{
+    return weir_client_new(&plan->client, .http2 = plan->http2);
+}
+
+static bool plan_read(struct plan *plan, int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "http2", no_argument, NULL, '2' },
+        { "at-once", required_argument, NULL, 'n' },
+        { NULL, 0, NULL, 0 },
+    };
+    char *at;
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (opt) {
+        case '2': plan->http2 = WEIR_HTTP2_PRIOR_KNOWLEDGE; break;
+        case 'n': plan->at_once = (unsigned)strtoul(optarg, NULL, 10); break;
+        default: return false;
+        }
+    }
+    if (argc - optind != 3 || plan->at_once == 0 || plan->at_once > AT_ONCE_MAX)
+        return false;
+    plan->base = argv[optind];
+    plan->ways = argv[optind + 2];
+    for (at = argv[optind + 1]; *at && plan->length_count < LENGTHS_MAX; at += *at == ',')
+        plan->lengths[plan->length_count++] = strtoull(at, &at, 10);
+    return *at == '\0';
+}
+
 int main(int argc, char **argv)
 {
     struct plan plan = { .at_once = 1 };
-    char *at;
+    int rc;
 
-    if (argc != 4 && argc != 5) {
-        fprintf(stderr, "usage: caller BASE-URL LENGTH,... WAY,... [AT-ONCE]\n");
-        return 2;
-    }
-    plan.base = argv[1];
-    plan.ways = argv[3];
-    for (at = argv[2]; *at && plan.length_count < LENGTHS_MAX; at += *at == ',')
-        plan.lengths[plan.length_count++] = strtoull(at, &at, 10);
-    if (argc == 5)
-        plan.at_once = (unsigned)strtoul(argv[4], NULL, 10);
-    if (*at || plan.at_once == 0 || plan.at_once > AT_ONCE_MAX) {
-        fprintf(stderr, "caller: at most %d lengths, and %d calls at once\n", LENGTHS_MAX,
-                AT_ONCE_MAX);
+    if (!plan_read(&plan, argc, argv)) {
+        fprintf(stderr, "usage: caller [--http2] [--at-once N] BASE-URL LENGTH,... WAY,...\n");
         return 2;
     }
     pattern_make(pattern);
-    return weir_run(run_plan, &plan, .loops = 1) == 0 ? 0 : 1;
+    rc = plan_client(&plan);
+    if (rc == 0)
+        rc = weir_run(run_plan, &plan, .loops = 1);
+    weir_client_free(plan.client);
+    return rc == 0 ? 0 : 1;
 }

@@ -54,16 +54,29 @@ def node(folder, version="1", tls=False):
                                 str(port), *keys], port, folder)
 
 
+def nghttpd(folder, tls=False):
+    """Only the way "size", from files; and it sends back whatever is posted."""
+    port = peer.free_port()
+    cert, key = peer.certificate(folder)
+    (Path(folder) / "size").mkdir(exist_ok=True)
+    for length in LENGTHS:
+        (Path(folder) / "size" / str(length)).write_bytes(pattern(length))
+    where = [port, key, cert] if tls else ["--no-tls", port]
+    return peer.Server("nghttpd", [peer.program("nghttpd"), "--address=127.0.0.1", "--echo-upload",
+                                   "-d", folder, *where], port, folder)
+
+
 def configured(name, folder, text, command, port):
     path = Path(folder) / f"{name}-{port}.conf"
     path.write_text(text)
     return peer.Server(name, [word if word != "CONF" else path for word in command], port, folder)
 
 
-def nginx(folder, target, tls=False, buffered=False):
-    """A proxy for the service on port target; buffered: it takes a whole body before it sends it."""
+def nginx(folder, target, tls=False, http2=False, buffered=False):
+    """A proxy for the service on port target; buffered: it takes a whole body before it sends it.
+    Without TLS it speaks either HTTP/1.1 or HTTP/2."""
     port = peer.free_port()
-    listen = f"listen 127.0.0.1:{port};"
+    listen = f"listen 127.0.0.1:{port}{' http2' if http2 else ''};"
     if tls:
         certificate, key = peer.certificate(folder)
         listen = (f"listen 127.0.0.1:{port} ssl http2; ssl_certificate {certificate};"
@@ -199,9 +212,10 @@ def joined(words):
     return ",".join(map(str, words))
 
 
-def by_weir(caller, base, ways=tuple(WAYS), at_once=1):
+def by_weir(caller, base, ways=tuple(WAYS), version="1", at_once=1):
+    options = (["--http2"] if version == "2" else []) + ["--at-once", at_once]
     return [line.replace("HTTP/2 ", "HTTP/2.0 ")
-            for line in calls([caller, base, joined(LENGTHS), joined(ways), at_once])]
+            for line in calls([caller, *options, base, joined(LENGTHS), joined(ways)])]
 
 
 def by_go(base, ways=tuple(WAYS), version="1", ca=()):

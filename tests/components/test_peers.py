@@ -13,7 +13,7 @@ for folder in ("support", "e2e"):
 import peer  # noqa: E402
 import sides  # noqa: E402
 from raw_service import RawService, reply  # noqa: E402
-from sides import HTTP1, ONE_WAY, WAYS, expected  # noqa: E402
+from sides import HTTP1, HTTP2, ONE_WAY, WAYS, expected  # noqa: E402
 
 SERVICE, CALLER = sys.argv.pop(1), sys.argv.pop(1)
 
@@ -92,24 +92,26 @@ class Server(Sides):
 class Client(Sides):
     """weir's client, that asks other servers."""
 
-    def by_weir(self, server, **more):
-        return sides.by_weir(CALLER, self.start(server), **more)
+    version, says = "1", HTTP1
+
+    def by_weir(self, server, ways=tuple(WAYS), **more):
+        self.assertEqual(sides.by_weir(CALLER, self.start(server), ways, self.version, **more),
+                         expected(self.says, ways))
 
     def test_go(self):
-        self.assertEqual(self.by_weir(sides.go(self.folder)), expected(HTTP1))
+        self.by_weir(sides.go(self.folder))
 
     def test_node(self):
-        self.assertEqual(self.by_weir(sides.node(self.folder)), expected(HTTP1))
+        self.by_weir(sides.node(self.folder, self.version))
 
     def test_several_at_once(self):
-        self.assertEqual(self.by_weir(sides.go(self.folder), at_once=8), expected(HTTP1))
+        self.by_weir(sides.go(self.folder), at_once=8)
 
     def through(self, proxy, ways=tuple(WAYS), **more):
         """By way of the proxy to a server that is known to be right, so that its server is
         tested."""
         service = self.enterContext(sides.go(self.folder))
-        self.assertEqual(self.by_weir(proxy(self.folder, service.port, **more), ways=ways),
-                         expected(HTTP1, ways))
+        self.by_weir(proxy(self.folder, service.port, **more), ways)
 
     def test_nginx_as_it_comes(self):
         self.through(sides.nginx, ONE_WAY, buffered=True)
@@ -122,6 +124,25 @@ class Client(Sides):
 
     def test_envoy(self):
         self.through(sides.envoy)
+
+
+class ClientHttp2(Client):
+    """The same over HTTP/2 without TLS, by prior knowledge."""
+
+    version, says = "2", HTTP2
+
+    def test_nginx_as_it_comes(self):
+        self.through(sides.nginx, ONE_WAY, http2=True, buffered=True)
+
+    def test_nginx_in_pieces(self):
+        self.through(sides.nginx, ONE_WAY, http2=True)
+
+    def test_nghttpd(self):
+        for way in ("size", "back", "echo", "echo_pieces"):
+            with self.subTest(way=way):
+                told = sides.by_weir(CALLER, self.start(sides.nghttpd(self.folder)), [way], "2")
+                # it does not tell the version
+                self.assertEqual(told, expected("", [way]))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@
 #include "http/h1_wire.h"
 #include "http/h2_conn.h"
 #include "http/server_loop.h"
+#include "net/tls_layer.h"
 
 /* ---- what follows ---------------------------------------------------------------------------- */
 
@@ -271,6 +272,16 @@ static int is_preface(weir_str in)
     return in.len >= preface.len;
 }
 
+/* As is_preface(); what TLS has agreed on (RFC 9113, section 3.2) needs no look. */
+static int is_http2(const struct h1_conn *c, weir_str in)
+{
+    if (!(c->flags & H1_FIRST))
+        return -1;
+    if (tls_layer_is(&c->file) && weir_str_eq(tls_layer_alpn(&c->file), WEIR_S("h2")))
+        return 1;
+    return is_preface(in);
+}
+
 /* Does a connection begin with a line that names no version of HTTP? It is closed without
  * a word: whoever sent it could not read an answer. (HTTP/0.9 knows GET alone, and gets
  * its 400.) */
@@ -318,7 +329,7 @@ static bool take_request(struct h1_conn *c)
         answer_bad_head(c, 503, weir_str_from(NULL, 0));
         return false;
     }
-    n = c->flags & H1_FIRST ? is_preface(in) : -1;
+    n = is_http2(c, in);
     if (n > 0) {
         change_version(c);
         return false;

@@ -80,8 +80,10 @@ static int start_tls(struct serve *s)
     if (!s->opts->tls)
         return 0;
     opts = *s->opts->tls;
-    if (!opts.alpn[0])
-        opts.alpn[0] = "http/1.1";
+    if (!opts.alpn[0]) {
+        opts.alpn[0] = "h2";
+        opts.alpn[1] = "http/1.1";
+    }
     return tls_context_server(&opts, &s->tls);
 }
 

@@ -44,6 +44,7 @@ const char *cli_near(struct cli_near *near, const char *word, const char *const 
 /* The value of a flag as a number from least to most. */
 bool cli_number(const char *value, long least, long most, long *ret_number);
 
+extern const struct cli_command cmd_cert;
 extern const struct cli_command cmd_check;
 extern const struct cli_command cmd_demo;
 extern const struct cli_command cmd_gateway;

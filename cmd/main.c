@@ -6,7 +6,7 @@
 #include "cli.h"
 
 static const struct cli_command *const commands[] = {
-    &cmd_gateway, &cmd_demo, &cmd_check, &cmd_ps, &cmd_top, &cmd_trace, &cmd_version,
+    &cmd_gateway, &cmd_demo, &cmd_check, &cmd_cert, &cmd_ps, &cmd_top, &cmd_trace, &cmd_version,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -84,6 +84,8 @@ static int load_cas(struct tls_trust *trust, const char *path, bool named)
     for (int i = 0; rc == 0 && i < sk_X509_num(list); i++) {
         X509 *cert = sk_X509_value(list, i);
 
+        /* Its extensions are read now, not by the first handshakes of all threads at once. */
+        X509_check_purpose(cert, -1, 0);
         rc = named                                     ? add_ca(trust, &file, cert)
              : X509_STORE_add_cert(trust->store, cert) ? 0
                                                        : -ENOMEM;

@@ -15,7 +15,7 @@ import h2spec  # noqa: E402
 import peer  # noqa: E402
 
 HELLO = sys.argv.pop(1)
-CASES = 146
+CASES, RUNS, RUN_MAX_S = 146, 20, 2
 # nghttp2 leaves it to who uses it to see that a stream's number is smaller than the one before.
 CONTROL_FAILS = [("http2/5.1.1", "Sends stream identifier that is numerically smaller than "
                                  "previous")]
@@ -43,6 +43,30 @@ class Control(unittest.TestCase):
 
     def test_with_tls(self):
         self.check(self.both_ways(True))
+
+
+class Hello(unittest.TestCase):
+    """examples/hello: all cases, none skipped, so many times in a row on one server."""
+
+    def check(self, tls):
+        with peer.Folder() as folder:
+            port = peer.free_port()
+            command = [HELLO, "--listen", f"127.0.0.1:{port}", "--loops", "1"]
+            command += ["--tls", *peer.certificate(folder)] if tls else []
+            with peer.Server("hello", command, port, folder) as server:
+                for number in range(RUNS):
+                    with self.subTest(run=number):
+                        result = h2spec.run(port, "/plaintext", folder, tls)
+                        self.assertEqual(len(result.those("passed")), CASES,
+                                         f"{result.said}\n{server.said()}")
+                        self.assertEqual(len(result.ended), CASES)
+                        self.assertLess(result.seconds, RUN_MAX_S)
+
+    def test_without_tls(self):
+        self.check(False)
+
+    def test_with_tls(self):
+        self.check(True)
 
 
 if __name__ == "__main__":

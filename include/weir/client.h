@@ -27,7 +27,9 @@
  * Everything that is not plainly right about an answer is an error that names
  * the rule, and the connection is not used again. Hosts are addresses or names
  * (weir/dns.h); a name's idle connections end when it stands for other addresses.
- * https is not spoken yet. */
+ *
+ * Over https the server's certificate is verified, with the system's CAs unless .tls says
+ * otherwise, and must be for the URL's host; sessions are resumed. */
 #ifndef WEIR_CLIENT_H
 #define WEIR_CLIENT_H
 
@@ -40,6 +42,7 @@
 #include <weir/error.h>
 #include <weir/guard.h>
 #include <weir/str.h>
+#include <weir/tls.h>
 #include <weir/type.h>
 #include <weir/value.h>
 
@@ -84,6 +87,7 @@ typedef struct weir_client_opts {
     weir_http2 http2;            /* unset: as the server chooses */
     uint32_t max_streams;        /* calls at once on a connection of HTTP/2, if the
                                     server lets them; unset: 100 */
+    const weir_tls_client_opts *tls; /* for https; unset: the system's CAs are trusted */
     const char *user_agent;      /* unset: "weir" and its version */
     bool unix_sockets;           /* call "unix:/run/x.sock:/path", too; unset: a URL that
                                     came from outside can't reach this machine's sockets */
@@ -119,9 +123,10 @@ typedef struct weir_fetch_opts {
 
 /* Make a client: pools and limits that calls share.
  *
- * Checkpoint: never.
+ * Checkpoint: never without .tls; with it always, in a task, as files are read.
  * Returns:    0, or
- *   -EINVAL      user_agent holds what can't be sent
+ *   -EINVAL      user_agent holds what can't be sent; .tls contradicts itself
+ *   -ENOENT, WEIR_ECONFIG  a file of .tls can't be read, or used; the sentence names it
  *   -ENOMEM      no memory
  * Ownership:  the caller frees *ret_client with weir_client_free().
  * Thread:     any.
@@ -163,7 +168,9 @@ int weir_client_pool(weir_client *client, weir_str url, weir_pool **ret_pool);
  * Checkpoint: always.
  * Returns:    0 with the answer, or, with a sentence that names method and URL,
  *   -EINVAL          the URL, method or a field may not be sent
- *   -EPROTONOSUPPORT a unix socket, and the client has no .unix_sockets; https
+ *   -EPROTONOSUPPORT a unix socket, and the client has no .unix_sockets
+ *   WEIR_ETLS        https: the handshake failed; why, the sentence says: "the certificate has
+ *                    expired 3 days ago (2026-11-21; CERT_HAS_EXPIRED), at a.example:443"
  *   WEIR_ENAME       there is no such host, or it has no address
  *   WEIR_ENAMESERVER the name servers can't say
  *   -ECONNREFUSED    nobody listens there; other errno values as connect(2)

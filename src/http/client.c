@@ -17,6 +17,7 @@
 #include "http/client_links.h"
 #include "http/names.h"
 #include "net/dns.h"
+#include "net/tls_context.h"
 
 #define CLIENT_CONNECTIONS 256
 #define CLIENT_WAITING 4096
@@ -63,9 +64,24 @@ static void fill_opts(weir_client *client, const weir_client_opts *opts)
         own->max_body_bytes = CLIENT_BODY_BYTES;
 }
 
+/* What calls over TLS trust and offer. */
+static int make_tls(weir_client *client, const weir_tls_client_opts *given)
+{
+    weir_tls_client_opts opts = *given;
+
+    if (!given->alpn[0] && client->opts.http2 == WEIR_HTTP2_OFF)
+        opts.alpn[0] = "http/1.1";
+    else if (!given->alpn[0])
+        opts.alpn[0] = "h2";
+    if (!given->alpn[0] && client->opts.http2 == WEIR_HTTP2_AUTO)
+        opts.alpn[1] = "http/1.1";
+    return tls_context_client(&opts, &client->tls);
+}
+
 int weir_client_new_opt(weir_client **ret_client, const weir_client_opts *opts)
 {
     weir_client *client;
+    int rc = 0;
 
     if (opts->user_agent && !http_value_ok(weir_str_c(opts->user_agent)))
         return weir_fail(-EINVAL, "a client's user_agent holds a control byte");
@@ -75,6 +91,13 @@ int weir_client_new_opt(weir_client **ret_client, const weir_client_opts *opts)
     fill_opts(client, opts);
     client->seed = loop_self() ? loop_random(loop_self())
                                : (uint64_t)(uintptr_t)client ^ (uint64_t)weir_now().ns;
+    if (opts->tls)
+        rc = make_tls(client, opts->tls);
+    if (rc < 0) {
+        base_free(client);
+        return weir_wrap(rc, "a client's TLS");
+    }
+    client->opts.tls = NULL; /* the caller's, and used */
     pthread_mutex_init(&client->lock, NULL);
     *ret_client = client;
     return 0;
@@ -100,6 +123,7 @@ void weir_client_free(weir_client *client)
             origin_free(origin);
     }
     pthread_mutex_destroy(&client->lock);
+    tls_context_unref(client->tls);
     base_free(client);
 }
 
@@ -202,8 +226,8 @@ static size_t origin_key(const struct url *url, char key[static ORIGIN_KEY_BYTES
 }
 
 /* The origin, or NULL and the slot where it would stand. */
-static struct client_origin *origin_find(weir_client *client, weir_str key, uint64_t hash,
-                                         size_t *ret_slot)
+static struct client_origin *origin_find(weir_client *client, const struct url *url, weir_str key,
+                                         uint64_t hash, size_t *ret_slot)
 {
     size_t at = hash % CLIENT_SLOTS;
 
@@ -215,7 +239,8 @@ static struct client_origin *origin_find(weir_client *client, weir_str key, uint
             *ret_slot = at;
             return NULL;
         }
-        if (origin->hash == hash && weir_str_eq(weir_str_from(origin->key, origin->key_len), key))
+        if (origin->hash == hash && origin->secure == url->secure &&
+            weir_str_eq(weir_str_from(origin->key, origin->key_len), key))
             return origin;
     }
 }
@@ -259,7 +284,10 @@ static int origin_new(const weir_client *client, const struct url *url, weir_str
     origin->host = weir_str_from(is_unix ? NULL : origin->key, is_unix ? 0 : url->host.len);
     origin->port = url->port;
     origin->named = named;
-    if (client->opts.http2 == WEIR_HTTP2_PRIOR_KNOWLEDGE) {
+    origin->secure = url->secure;
+    origin->tls = client->tls;
+    if (client->opts.http2 == WEIR_HTTP2_PRIOR_KNOWLEDGE ||
+        (url->secure && client->opts.http2 == WEIR_HTTP2_AUTO)) {
         origin->homes = base_calloc(CLIENT_LOOPS_MAX, sizeof(*origin->homes));
         rc = origin->homes ? 0 : -ENOMEM;
     }
@@ -278,15 +306,18 @@ static int origin_add(weir_client *client, const struct url *url, weir_str key, 
                       struct client_origin **ret_origin)
 {
     size_t slot;
-    int rc;
+    int rc = 0;
 
-    *ret_origin = origin_find(client, key, hash, &slot);
+    *ret_origin = origin_find(client, url, key, hash, &slot);
     if (*ret_origin)
         return 0;
     if (client->origins == CLIENT_ORIGINS_MAX)
         return weir_fail(WEIR_EFULL, "client \"%s\" knows %d hosts already", client->name,
                          CLIENT_ORIGINS_MAX);
-    rc = origin_new(client, url, key, hash, ret_origin);
+    if (url->secure && !client->tls)
+        rc = make_tls(client, &(weir_tls_client_opts){ .size = sizeof(weir_tls_client_opts) });
+    if (rc == 0)
+        rc = origin_new(client, url, key, hash, ret_origin);
     if (rc < 0)
         return rc;
     client->origins++;
@@ -298,12 +329,12 @@ int client_origin_get(weir_client *client, const struct url *url, struct client_
 {
     char text[ORIGIN_KEY_BYTES];
     weir_str key = weir_str_from(text, origin_key(url, text));
-    uint64_t hash = hash_bytes(client->seed, key.ptr, key.len);
+    uint64_t hash = hash_bytes(client->seed + url->secure, key.ptr, key.len);
     struct client_origin *origin;
     size_t slot;
     int rc = 0;
 
-    origin = origin_find(client, key, hash, &slot);
+    origin = origin_find(client, url, key, hash, &slot);
     if (!origin) {
         pthread_mutex_lock(&client->lock);
         rc = origin_add(client, url, key, hash, &origin);

@@ -34,6 +34,8 @@ struct client_origin {
     weir_str host;     /* an address or a name; absent for a unix socket */
     uint16_t port;
     bool named;        /* host is a name: its addresses may change */
+    bool secure;       /* over TLS */
+    struct tls_context *tls; /* … with this, the client's */
     weir_pool *pool;
     struct client_home **homes; /* by loop: where HTTP/2 may be spoken; else NULL */
     atomic_bool only_h1;        /* the server has chosen so */
@@ -41,8 +43,11 @@ struct client_origin {
     char key[]; /* "host:port", in small letters; or "unix:path" */
 };
 
+struct tls_context;
+
 struct weir_client {
     weir_client_opts opts;
+    struct tls_context *tls; /* made with the client, or under lock when first needed */
     uint64_t seed;
     _Atomic(struct client_origin *) slots[CLIENT_SLOTS]; /* open addressing; only added to */
     pthread_mutex_t lock;                                /* for adding */

@@ -12,6 +12,8 @@
 #include "net/connect.h"
 #include "net/dns.h"
 #include "net/tcp.h"
+#include "net/tls_context.h"
+#include "net/tls_layer.h"
 
 static struct client_conn *conn_new(void)
 {
@@ -64,6 +66,46 @@ static int conn_connect(struct client_conn *conn)
     return tcp_connect(&conn->file, addr_sockaddr(&origin->addr), origin->addr.len);
 }
 
+/* The name or address without the brackets of an IPv6 literal. */
+static weir_str bare_host(weir_str host)
+{
+    if (host.len > 2 && host.ptr[0] == '[')
+        return weir_str_from(host.ptr + 1, host.len - 2);
+    return host;
+}
+
+/* Over the connection that is made: the handshake, which a send of nothing waits for. */
+static int conn_secure(struct client_conn *conn)
+{
+    const struct client_origin *origin = conn->origin;
+    struct io_op op = { .kind = IO_SEND, .file = &conn->file };
+    weir_str words;
+    int rc = tls_layer_connect(loop_self(), &conn->file, origin->tls, bare_host(origin->host),
+                               origin->port);
+
+    if (rc == 0)
+        rc = tcp_io(&op, "TLS handshake");
+    words = tls_layer_failure(&conn->file);
+    if (rc < 0 && words.ptr && op.res == rc)
+        rc = weir_fail(rc, "%.*s, at %s", WEIR_ARG(words), origin->key);
+    if (rc < 0)
+        io_detach(loop_self(), &conn->file, false);
+    else
+        conn->agreed_h2 = weir_str_eq(tls_layer_alpn(&conn->file), WEIR_S("h2"));
+    return rc;
+}
+
+static int conn_make(struct client_conn *conn)
+{
+    int rc = conn->origin->secure ? tls_context_prepare(conn->origin->tls) : 0;
+
+    if (rc == 0)
+        rc = conn_connect(conn);
+    if (rc == 0 && conn->origin->secure)
+        rc = conn_secure(conn);
+    return rc;
+}
+
 int client_conn_open(const struct client_origin *origin, uint32_t timeout_ms,
                      struct client_conn **ret_conn)
 {
@@ -74,7 +116,7 @@ int client_conn_open(const struct client_origin *origin, uint32_t timeout_ms,
         return rc;
     conn->origin = origin;
     WEIR_SCOPE(s, .timeout_ms = timeout_ms, .name = "connect") {
-        rc = conn_connect(conn);
+        rc = conn_make(conn);
         if (rc == -ETIMEDOUT && weir_timed_out(s))
             rc = weir_fail(WEIR_EPEERTIMEOUT, "no connection to %s within %u ms", origin->key,
                            timeout_ms);

@@ -76,14 +76,6 @@ static int parse_fail(weir_str text, const char *why)
     return weir_fail(-EINVAL, "the URL \"%.*s\" %s", WEIR_ARG(url_shown(text)), why);
 }
 
-static int parse_scheme_fail(weir_str text)
-{
-    if (starts_nocase(text, scheme_https))
-        return weir_fail(-EPROTONOSUPPORT, "the URL \"%.*s\" wants https, which is not spoken yet",
-                         WEIR_ARG(url_shown(text)));
-    return parse_fail(text, "does not begin with \"http://\" or \"unix:\"");
-}
-
 static int check_bytes(weir_str text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -146,14 +138,15 @@ static int check_text(weir_str text)
         return weir_wrap(-EINVAL, "the URL is empty");
     if (text.len > URL_BYTES_MAX)
         return parse_fail(text, "is longer than 16,384 bytes");
-    if (!starts_nocase(text, scheme_http) && !weir_str_starts(text, scheme_unix))
-        return parse_scheme_fail(text);
+    if (!starts_nocase(text, scheme_http) && !starts_nocase(text, scheme_https) &&
+        !weir_str_starts(text, scheme_unix))
+        return parse_fail(text, "does not begin with \"http://\", \"https://\" or \"unix:\"");
     return check_bytes(text);
 }
 
 int url_parse(weir_str text, struct url *ret_url)
 {
-    struct url url = { .port = 80 };
+    struct url url = { .secure = starts_nocase(text, scheme_https) };
     weir_str rest;
     uint16_t port;
     int rc = check_text(text);
@@ -162,14 +155,13 @@ int url_parse(weir_str text, struct url *ret_url)
         return rc;
     if (weir_str_starts(text, scheme_unix))
         return parse_unix(text, ret_url);
-    rest = weir_str_skip(text, scheme_http.len);
+    rest = weir_str_skip(text, url.secure ? scheme_https.len : scheme_http.len);
     url.authority = weir_str_from(rest.ptr, authority_len(rest));
     if (memchr(url.authority.ptr, '@', url.authority.len))
         return parse_fail(text, "holds a user name: send the field Authorization instead");
     if (http_authority_parse(url.authority, &url.host, &port) < 0)
         return parse_fail(text, "has no valid host and port");
-    if (port)
-        url.port = port;
+    url.port = port ? port : url.secure ? 443 : 80;
     url.target = without_fragment(weir_str_skip(rest, url.authority.len));
     url.slash = url.target.len == 0 || url.target.ptr[0] != '/';
     *ret_url = url;

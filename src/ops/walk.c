@@ -8,7 +8,7 @@
  * somewhere else. So they are fetched for a few tasks at a time, ahead of their use. A
  * step ends when it has taken a while, whatever it met. A walk over very many tasks takes
  * time from their loops: the next one then comes later, so that walks never take more
- * than a hundredth of it. */
+ * than a two-hundredth of any loop's. */
 #include "ops/walk.h"
 
 #include <string.h>
@@ -25,12 +25,14 @@
 #define STEP_NS 200000
 #define BATCH 16
 #define ANSWER_MS 1000
-#define SHARE 100 /* of the time, that walks may take one part of */
+#define NOT_KNOWN_NS 5000000 /* what is reckoned for a loop that has not answered in time */
+#define SHARE 200 /* of the time, that walks may take one part of */
 
 /* A loop's answer. */
 struct part {
     uint32_t cursor;
-    bool cut; /* not all who wait fitted */
+    int64_t spent_ns; /* on its steps */
+    bool cut;         /* not all who wait fitted */
     struct waits waits;
     struct leaks leaks;
 };
@@ -81,11 +83,11 @@ static void see(struct part *part, const struct loop *loop, const struct task *t
         leaks_see(&part->leaks, task, since_ns);
 }
 
-static bool part_step(struct loop *loop, void *state)
+/* Up to the end of the step's time; true: of all. */
+static bool see_some(struct part *part, struct loop *loop, int64_t until_ns)
 {
-    struct part *part = state;
     const struct task *tasks[BATCH];
-    int64_t since_ns = loop->now_ns - WAITED_NS, until_ns = clock_monotonic_ns() + STEP_NS;
+    int64_t since_ns = loop->now_ns - WAITED_NS;
     uint32_t count;
 
     part->leaks.known = (struct alone_known){ 0 }; /* the scope may be another by now */
@@ -112,30 +114,49 @@ static bool part_step(struct loop *loop, void *state)
     return false;
 }
 
+static bool part_step(struct loop *loop, void *state)
+{
+    struct part *part = state;
+    int64_t began_ns = clock_monotonic_ns();
+    bool all = see_some(part, loop, began_ns + STEP_NS);
+
+    part->spent_ns += clock_monotonic_ns() - began_ns;
+    return all;
+}
+
 /* ---- all loops ----------------------------------------------------------------------------- */
 
-static void walk_loop(uint32_t loop, struct waits *all)
+/* Returns what it took the loop. */
+static int64_t walk_loop(uint32_t loop, struct waits *all)
 {
     struct part *part = base_calloc(1, sizeof(*part));
+    int64_t spent_ns;
 
-    if (!part || ask_loop(loop, part_step, part, part_free, ANSWER_MS) < 0)
-        return;
+    if (!part)
+        return 0;
+    if (ask_loop(loop, part_step, part, part_free, ANSWER_MS) < 0)
+        return NOT_KNOWN_NS;
+    spent_ns = part->spent_ns;
     leaks_tell(loop, &part->leaks);
     (void)waits_add_all(all, &part->waits);
     part_free(part);
+    return spent_ns;
 }
 
 void walk_check(void)
 {
-    int64_t began_ns = clock_monotonic_ns();
+    int64_t began_ns = clock_monotonic_ns(), longest_ns = 0;
     struct waits all;
 
     if (began_ns < walks.not_before_ns)
         return;
     waits_init(&all);
-    for (uint32_t i = 0; i < loop_count(); i++)
-        walk_loop(i, &all);
+    for (uint32_t i = 0; i < loop_count(); i++) {
+        int64_t spent_ns = walk_loop(i, &all);
+
+        longest_ns = spent_ns > longest_ns ? spent_ns : longest_ns;
+    }
     deadlock_tell(&all);
     waits_done(&all);
-    walks.not_before_ns = began_ns + (clock_monotonic_ns() - began_ns) * SHARE;
+    walks.not_before_ns = began_ns + longest_ns * SHARE;
 }

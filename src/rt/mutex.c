@@ -21,8 +21,7 @@ static __attribute__((noinline)) int mutex_wait(weir_mutex *mutex, struct fiber 
                                                 const void *caller)
 {
     struct queued place = {
-        .wait = { .abandon = queued_abandon, .what = "lock", .object = mutex,
-                  .kind = WAIT_LOCK },
+        .wait = { .abandon = queued_abandon, .what = "lock", .object = mutex, .kind = WAIT_LOCK },
     };
     int rc;
 

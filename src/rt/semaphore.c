@@ -309,11 +309,11 @@ static void acquire_abandon(struct wait *wait, int code)
 
 int weir_acquire(weir_semaphore *semaphore)
 {
-    struct acquire_wait self = {
-        .wait = { .abandon = acquire_abandon, .what = "acquire", .object = semaphore,
-                  .kind = WAIT_UNIT },
-        .semaphore = semaphore
-    };
+    struct acquire_wait self = { .wait = { .abandon = acquire_abandon,
+                                           .what = "acquire",
+                                           .object = semaphore,
+                                           .kind = WAIT_UNIT },
+                                 .semaphore = semaphore };
     struct task *task;
     int rc = rt_check();
 

@@ -223,10 +223,9 @@ static struct scope *go_wait_limit(weir_scope s, int *ret_rc)
     struct scope *scope;
 
     while ((scope = scope_find(s)) != NULL) {
-        struct wait wait = { .abandon = limit_abandon,
-                             .what = "room in a scope",
-                             .object = scope,
-                             .kind = WAIT_LIMIT };
+        struct wait wait = {
+            .abandon = limit_abandon, .what = "room in a scope", .object = scope, .kind = WAIT_LIMIT
+        };
         int rc;
 
         rc = scope_check(scope); /* also after the wait: a cancel has passed by then */

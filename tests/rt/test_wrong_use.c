@@ -273,6 +273,46 @@ static int leaves_a_scope_with_a_lock(void *arg)
     return rc;
 }
 
+/* The semaphore is left to the end of the process, which comes at once. */
+static weir_semaphore *a_semaphore;
+
+static int gives_a_unit(void *arg)
+{
+    (void)arg;
+    weir_release(a_semaphore);
+    return 0;
+}
+
+static int gives_anothers_unit(void *arg)
+{
+    int rc = weir_semaphore_new(&a_semaphore, .name = "desks", .units = 2, .owned = true);
+
+    (void)arg;
+    if (rc == 0)
+        rc = weir_acquire(a_semaphore);
+    WEIR_SCOPE(s, .keeps_locks = true) {
+        weir_go(s, gives_a_unit, NULL);
+        if (rc == 0)
+            rc = weir_join(s);
+    }
+    return rc;
+}
+
+static int ends_with_a_unit(void *arg)
+{
+    int rc = weir_semaphore_new(&a_semaphore, .name = "desks", .units = 2, .owned = true);
+
+    (void)arg;
+    return rc < 0 ? rc : weir_acquire(a_semaphore);
+}
+
+static void units_not_owned(void **state)
+{
+    (void)state;
+    mistake(gives_anothers_unit, "the task that took a unit gives it back");
+    mistake(ends_with_a_unit, "ended with 1 lock held");
+}
+
 static void scopes_left_open(void **state)
 {
     (void)state;
@@ -328,6 +368,7 @@ int main(void)
         cmocka_unit_test(calls_on_a_plain_thread),
         cmocka_unit_test(scopes_left_open),
         cmocka_unit_test(locks_not_owned),
+        cmocka_unit_test(units_not_owned),
         cmocka_unit_test(locks_kept),
         cmocka_unit_test(an_arena_that_was_reset_is_spoilt),
     };

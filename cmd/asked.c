@@ -1,4 +1,8 @@
-/* See asked.h. */
+/* Asking a running program, for its commands; see asked.h.
+ *
+ * What comes from the program is not trusted to be of this version, nor its names to be
+ * harmless on a terminal: a member that is not there reads as nothing, and a text is cleaned
+ * where it is printed. */
 #include "asked.h"
 
 #include <stdio.h>

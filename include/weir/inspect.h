@@ -38,8 +38,8 @@ typedef struct weir_inspect_opts {
                                  stacks of loops that are held up are not reported */
     bool no_socket;           /* nobody can ask from outside */
     const char *socket;       /* its path; unset: PID.sock in the folder weir of
-                                 $XDG_RUNTIME_DIR, or where there is no such variable, in
-                                 a folder of the user's among the temporary files */
+                                 $XDG_RUNTIME_DIR, or where that can't be made, in a
+                                 folder of the user's among the temporary files */
 } weir_inspect_opts;
 
 #define weir_inspect_open(...) \
@@ -48,10 +48,10 @@ typedef struct weir_inspect_opts {
 /* Begin to watch.
  *
  * Checkpoint: never.
- * Returns:    0, or
+ * Returns:    0, also when the socket could not be made, which is logged; or
  *   -EINVAL      an option is out of its range, or it is open already
  *   -ENOMEM      no memory
- *   -errno       a thread, or the socket, could not be made: the chain says which
+ *   -errno       a thread could not be made: the chain says which
  * Ownership:  takes nothing.
  * Thread:     one that runs no loop, before weir_run().
  * Since:      0.1 */

@@ -57,6 +57,7 @@ struct h2_conn {
     int64_t idle_ns;          /* since when there is no stream; 0: there are */
     int64_t goaway_ns;        /* when the second GOAWAY of a drain is due; WEIR_NEVER_NS */
     struct h2_meter meter;
+    uint32_t crumbs;          /* windows and DATA of a few bytes that are not counted */
     uint32_t let_be[H2_LET_BE]; /* streams that we have reset before their end came: what
                                    is on its way for them is no fault */
     uint8_t let_be_next;
@@ -133,6 +134,12 @@ void h2_wake_by(struct h2_conn *c, int64_t at_ns);
 
 /* End it for a rule that was broken: GOAWAY, one line in the log, and no more input. */
 void h2_end(struct h2_conn *c, const struct h2_verdict *verdict);
+
+/* h2_wire.c: something of a few bytes has passed; true: it is no offence. */
+static inline bool h2_crumb(struct h2_conn *c)
+{
+    return c->crumbs > 0 && c->crumbs--;
+}
 
 /* h2_session.c */
 /* 0 or -ENOMEM */

@@ -115,7 +115,7 @@ static int frame_received(nghttp2_session *session, const nghttp2_frame *frame, 
             h2_stream_input_over(s);
         break;
     case NGHTTP2_WINDOW_UPDATE:
-        if (frame->window_update.window_size_increment < SMALL_WINDOW_BYTES)
+        if (frame->window_update.window_size_increment < SMALL_WINDOW_BYTES && !h2_crumb(c))
             charge(c, H2_POINTS_SMALL_WINDOW, "too many windows of a few bytes");
         break;
     default: break;

@@ -14,6 +14,8 @@
 
 #define REFERRED_BYTES 1024 /* a larger part of a frame is not copied */
 #define SMALL_DATA_BYTES 64
+#define CRUMB_BYTES 1024 /* so much DATA excuses one of a few bytes … */
+#define CRUMBS_MAX 64    /* … up to so many */
 #define FRAME_HEADER_BYTES 9
 #define NV_OWN 5            /* of the server: status, date, type, length */
 #define NV_FEW 16
@@ -40,6 +42,19 @@ static int code_of(int rc)
     return rc == 0 ? 0 : rc == NGHTTP2_ERR_NOMEM ? -ENOMEM : WEIR_EGONE;
 }
 
+/* A peer that gives a frame's room back when it has passed it on leaves a few bytes of its window
+ * now and then, between large pieces (HAProxy does): each large one excuses some. */
+static void count_output(struct h2_conn *c, size_t n, bool cut)
+{
+    size_t crumbs = c->crumbs + n / CRUMB_BYTES;
+
+    if (!cut)
+        c->crumbs = crumbs < CRUMBS_MAX ? (uint32_t)crumbs : CRUMBS_MAX;
+    else if (!h2_crumb(c))
+        h2_meter_charge(&c->meter, H2_POINTS_SMALL_DATA, "windows that let only a few bytes pass",
+                        loop_now_ns(c->home->loop));
+}
+
 /* ---- what the library asks for ------------------------------------------------------------ */
 
 ssize_t h2_read_output(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
@@ -55,9 +70,7 @@ ssize_t h2_read_output(nghttp2_session *session, int32_t id, uint8_t *buf, size_
         s->flags |= H2_DEFERRED;
         return NGHTTP2_ERR_DEFERRED;
     }
-    if (n < s->out_bytes && n < SMALL_DATA_BYTES)
-        h2_meter_charge(&c->meter, H2_POINTS_SMALL_DATA, "windows that let only a few bytes pass",
-                        loop_now_ns(c->home->loop));
+    count_output(c, n, n < s->out_bytes && n < SMALL_DATA_BYTES);
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (ends)
         *flags |= NGHTTP2_DATA_FLAG_EOF;

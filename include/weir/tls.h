@@ -21,8 +21,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/error.h>
 #include <weir/export.h>
 #include <weir/str.h>
+#include <weir/stream.h>
 
 WEIR_BEGIN
 
@@ -122,6 +124,136 @@ typedef struct weir_tls_peer {
     const weir_str *names; /* "DNS:a.example", "IP:192.0.2.1", "email:a@b", "URI:spiffe://a/b" */
     size_t name_count;
 } weir_tls_peer;
+
+/* ---- streams: TLS for protocols of one's own -------------------------------------------------- */
+
+/* What a server or a client shows and trusts, made once and shared by its streams:
+ *
+ *     weir_tls *tls;
+ *     weir_stream *s;
+ *     int rc = weir_tls_client_new(&tls, .ca = "ca.pem");
+ *
+ *     if (rc == 0)
+ *         rc = weir_tls_connect(tls, "db.example:5433", &s);
+ *
+ * From then on s is read and written as any stream. A read ends with 0 when the peer has
+ * said that it is done, and fails with WEIR_ETRUNCATED when it closed without a word:
+ * somebody may have cut the stream short. weir_stream_shutdown() and weir_stream_close()
+ * say it. */
+typedef struct weir_tls weir_tls;
+
+#define weir_tls_server_new(ret, ...)          \
+    weir_tls_server_new_opt(ret, &(weir_tls_server_opts){ \
+                                     .size = sizeof(weir_tls_server_opts), __VA_ARGS__ })
+#define weir_tls_client_new(ret, ...)          \
+    weir_tls_client_new_opt(ret, &(weir_tls_client_opts){ \
+                                     .size = sizeof(weir_tls_client_opts), __VA_ARGS__ })
+
+/* Read what a server shows and accepts.
+ *
+ * Checkpoint: always.
+ * Returns:    0, or, with a sentence that names the file and what to do,
+ *   -ENOENT, -EACCES  a file can't be read; other errno values as open(2), read(2)
+ *   WEIR_ECONFIG what it holds can't be used
+ *   -EINVAL      the options contradict each other
+ *   -ENOMEM      no memory
+ *   -ETIMEDOUT, -ECANCELED  the scope's deadline passed, or it was cancelled
+ * Ownership:  the caller frees *ret_tls with weir_tls_free(); opts is copied.
+ * Thread:     a task.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
+int weir_tls_server_new_opt(weir_tls **ret_tls, const weir_tls_server_opts *opts);
+
+/* Read what a client shows and trusts; the system's CAs at the first connection.
+ *
+ * Checkpoint: always.
+ * Returns:    as weir_tls_server_new_opt().
+ * Ownership:  the caller frees *ret_tls with weir_tls_free(); opts is copied.
+ * Thread:     a task.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
+int weir_tls_client_new_opt(weir_tls **ret_tls, const weir_tls_client_opts *opts);
+
+/* Give it back; streams that were made with it go on. NULL is fine.
+ *
+ * Checkpoint: never.
+ * Returns:    nothing.
+ * Ownership:  frees tls.
+ * Thread:     any.
+ * Since:      0.1 */
+WEIR_API void weir_tls_free(weir_tls *tls);
+
+/* Read the files again, for streams that begin afterwards.
+ *
+ * Checkpoint: always.
+ * Returns:    0, or a failure as of weir_tls_server_new_opt(): then what was there
+ *   stays in use.
+ * Ownership:  takes nothing.
+ * Thread:     a task.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1) int weir_tls_reload(weir_tls *tls);
+
+/* Connect to an address, as weir_stream_connect(), and speak TLS there: the server's
+ * certificate must be for the address's host.
+ *
+ * Checkpoint: always.
+ * Returns:    0 with the stream in *ret_stream, or
+ *   the failures of weir_stream_connect()
+ *   WEIR_ETLS    the handshake failed; the sentence says why: "the certificate has expired
+ *                3 days ago (2026-11-21; CERT_HAS_EXPIRED)"
+ *   WEIR_ETRUNCATED, -ECONNRESET  the server closed in the middle of it
+ *   WEIR_EPEERTIMEOUT  it took more than 10 s, too
+ *   the failures of weir_tls_client_new_opt(), when the CAs are read now
+ * Ownership:  the caller closes *ret_stream with weir_stream_close().
+ * Thread:     a task.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2, 3)
+int weir_tls_connect(weir_tls *tls, const char *address, weir_stream **ret_stream);
+
+/* Speak TLS from here on, as the client, on a stream that is connected (STARTTLS): what
+ * was written is sent first, and nothing may be left to be read. host: whom the server's
+ * certificate must be for; sessions are kept by host and port.
+ *
+ * Checkpoint: always.
+ * Returns:    0, or
+ *   the failures of weir_tls_connect()'s handshake; the stream is then to be closed
+ *   -EOPNOTSUPP  no stream over a socket; -EALREADY: it speaks TLS
+ *   -EBUSY       another task is reading or writing
+ * Ownership:  s stays the caller's, also on failure.
+ * Thread:     a task of the loop that owns s.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
+int weir_tls_start(weir_tls *tls, weir_stream *s, weir_str host, uint16_t port);
+
+/* Speak TLS from here on, as the server, on a stream that was accepted, or that asked for
+ * it (STARTTLS).
+ *
+ * Checkpoint: always.
+ * Returns:    0, or a failure as of weir_tls_start().
+ * Ownership:  s stays the caller's, also on failure.
+ * Thread:     a task of the loop that owns s.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2) int weir_tls_accept(weir_tls *tls, weir_stream *s);
+
+/* What was agreed on with the peer of a stream.
+ *
+ * Checkpoint: never.
+ * Returns:    1 with *ret_info; 0 when it does not speak TLS.
+ * Ownership:  the stream's.
+ * Thread:     a task of the loop that owns s.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1, 2) int weir_stream_tls(weir_stream *s, weir_tls_info *ret_info);
+
+/* Who the peer of a stream is, by the certificate that it has shown and that was verified.
+ *
+ * Checkpoint: never.
+ * Returns:    1 with *ret_peer; 0 when it has shown none, or does not speak TLS; or
+ *   -ENOMEM      no memory
+ * Ownership:  the current arena's.
+ * Thread:     a task of the loop that owns s.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
+int weir_stream_certificate(weir_stream *s, weir_tls_peer *ret_peer);
 
 WEIR_END
 

@@ -34,6 +34,7 @@ struct stream_ops {
     int (*shutdown)(weir_stream *s);
     void (*close)(weir_stream *s);
     int (*peer_cred)(const weir_stream *s, weir_peer_cred *ret_cred); /* NULL: has none */
+    struct io_file *(*file)(weir_stream *s); /* that TLS can be put on; NULL: has none */
 };
 
 /* Embedded first in each kind. */

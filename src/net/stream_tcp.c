@@ -233,6 +233,11 @@ static int tcp_peer_cred(const weir_stream *s, weir_peer_cred *ret_cred)
     return 0;
 }
 
+static struct io_file *tcp_file(weir_stream *s)
+{
+    return &((struct tcp_stream *)s)->file;
+}
+
 /* ---- the end ------------------------------------------------------------------------------ */
 
 static void tcp_loop_done(void *value)
@@ -297,6 +302,7 @@ static const struct stream_ops tcp_ops = {
     .shutdown = tcp_shutdown,
     .close = tcp_close,
     .peer_cred = tcp_peer_cred,
+    .file = tcp_file,
 };
 
 /* A stream without its descriptor. The loop's list is made now, so that a close

@@ -27,6 +27,7 @@ import micro  # noqa: E402
 import pair  # noqa: E402
 import plaintext  # noqa: E402
 import visible  # noqa: E402
+import watched  # noqa: E402
 from figures import FIGURES, SLOW_PEERS, Unmeasured  # noqa: E402
 from peers import Peers  # noqa: E402
 from process import free_port, say  # noqa: E402
@@ -56,7 +57,8 @@ def measure_group(context, group, wanted):
         return backends.measure(context, wanted)
     measure = {"echo": echo.measure, "pair": pair.measure, "plaintext": plaintext.measure,
                "gateway": gateway.measure, "heap": memory.measure_heap,
-               "idle": memory.measure_idle, "visible": visible.measure}[group]
+               "idle": memory.measure_idle, "visible": visible.measure,
+               "watched": watched.measure}[group]
     return measure(context)
 
 

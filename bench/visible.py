@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from process import free_port, needed, say
 ROOT = Path(__file__).resolve().parent.parent
 REQUEST = b"GET /plaintext HTTP/1.1\r\nHost: localhost\r\n\r\n"
 FEW, MANY = 1000, 5000
+LOOKS = 200
+REQUESTS_A_LOOK = 10_000  # a look a second, at so many requests a second
 READY_SECONDS = 60
 
 
@@ -29,11 +32,28 @@ def connect(port, child):
     raise Unmeasured(f"the service did not open port {port} under callgrind")
 
 
-def instructions(program, mode, requests):
+def look(asker):
+    """What `weir top` asks each second."""
+    for request in b"kinds\n", b"loops\n":
+        asker.sendall(request)
+        answer = b""
+        while not answer.endswith(b"\n"):
+            answer += asker.recv(1 << 20)
+        if b'"error"' in answer:
+            raise Unmeasured(f"a look was refused: {answer[:200]!r}")
+
+
+def instructions(program, mode, requests, looks=0):
+    with tempfile.TemporaryDirectory(prefix="weir-bench-") as folder:
+        return count(program, mode, requests, looks, folder)
+
+
+def count(program, mode, requests, looks, folder):
     port = free_port()
     child = subprocess.Popen(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
                               needed(program), mode, f"127.0.0.1:{port}"],
-                             stderr=subprocess.PIPE, text=True)
+                             stderr=subprocess.PIPE, text=True,
+                             env={**os.environ, "XDG_RUNTIME_DIR": folder})
     try:
         with connect(port, child) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -41,6 +61,11 @@ def instructions(program, mode, requests):
                 connection.sendall(REQUEST)
                 if not connection.recv(4096).endswith(b"Hello, World!"):
                     raise Unmeasured("the answer is not Hello, World!")
+            if looks:
+                with socket.socket(socket.AF_UNIX) as asker:
+                    asker.connect(f"{folder}/weir/{child.pid}.sock")
+                    for _ in range(looks):
+                        look(asker)
     finally:
         child.terminate()
         said = child.communicate(timeout=READY_SECONDS)[1]
@@ -52,6 +77,10 @@ def instructions(program, mode, requests):
 
 def per_request(program, mode):
     return (instructions(program, mode, MANY) - instructions(program, mode, FEW)) / (MANY - FEW)
+
+
+def per_look(program, mode):
+    return (instructions(program, mode, FEW, LOOKS + 1) - instructions(program, mode, FEW, 1)) / LOOKS
 
 
 def build(folder, visible):
@@ -73,6 +102,9 @@ def measure(context):
     without = per_request(build(ROOT / "build/invisible", "OFF"), "none")
     program = context.build / "bench/visible"
     idle, recorded = per_request(program, "idle"), per_request(program, "recorded")
+    a_look = per_look(program, "recorded")
+    attached = recorded + a_look / REQUESTS_A_LOOK
     return {"visible_idle": idle / without, "visible_recorded": recorded / without,
+            "visible_attached": attached / without, "visible_instructions_look": a_look,
             "visible_instructions_without": without, "visible_instructions_idle": idle,
             "visible_instructions_recorded": recorded}, {}

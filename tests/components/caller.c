@@ -1,10 +1,10 @@
 /* The client side: asks a server for bodies of each length in each way, and says how each went.
  *
- *     caller [--http2] [--at-once N] BASE-URL LENGTH,... WAY,...
+ *     caller [--http2 | --http1] [--ca FILE] [--at-once N] BASE-URL LENGTH,... WAY,...
  *
  * A line a call, "WAY LENGTH VERSION ok", or what was wrong; VERSION is what the server says the
  * request came by. N calls of each way and length are made at the same time. --http2: without TLS
- * too, by prior knowledge. */
+ * too, by prior knowledge; --http1: also where the server would choose HTTP/2. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +41,7 @@ struct plan {
     size_t length_count;
     unsigned at_once, failed;
     weir_http2 http2;
+    const char *ca;
     weir_client *client;
 };
 
@@ -205,27 +206,31 @@ static bool plan_wants(const struct plan *plan, const char *name)
     return false;
 }
 
+static int plan_client(struct plan *plan)
+{
+    weir_tls_client_opts tls = { .size = sizeof tls, .ca = plan->ca };
+
+    return weir_client_new(&plan->client, .http2 = plan->http2, .tls = plan->ca ? &tls : NULL);
+}
+
 static int run_plan(void *arg)
 {
     struct plan *plan = arg;
-    int rc = 0;
+    int rc = plan_client(plan);
 
     for (size_t w = 0; w < sizeof ways / sizeof ways[0]; w++)
         for (size_t i = 0; i < plan->length_count && rc == 0 && plan_wants(plan, ways[w].name); i++)
             rc = run_way(plan, &ways[w], plan->lengths[i]);
+    weir_client_free(plan->client);
     return rc < 0 ? rc : plan->failed > 0 ? -EIO : 0;
-}
-
-/* A client of the kind that the options ask for. */
-static int plan_client(struct plan *plan)
-{
-    return weir_client_new(&plan->client, .http2 = plan->http2);
 }
 
 static bool plan_read(struct plan *plan, int argc, char **argv)
 {
     static const struct option options[] = {
         { "http2", no_argument, NULL, '2' },
+        { "http1", no_argument, NULL, '1' },
+        { "ca", required_argument, NULL, 'c' },
         { "at-once", required_argument, NULL, 'n' },
         { NULL, 0, NULL, 0 },
     };
@@ -235,6 +240,8 @@ static bool plan_read(struct plan *plan, int argc, char **argv)
     while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (opt) {
         case '2': plan->http2 = WEIR_HTTP2_PRIOR_KNOWLEDGE; break;
+        case '1': plan->http2 = WEIR_HTTP2_OFF; break;
+        case 'c': plan->ca = optarg; break;
         case 'n': plan->at_once = (unsigned)strtoul(optarg, NULL, 10); break;
         default: return false;
         }
@@ -251,16 +258,12 @@ static bool plan_read(struct plan *plan, int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct plan plan = { .at_once = 1 };
-    int rc;
 
     if (!plan_read(&plan, argc, argv)) {
-        fprintf(stderr, "usage: caller [--http2] [--at-once N] BASE-URL LENGTH,... WAY,...\n");
+        fprintf(stderr, "usage: caller [--http2 | --http1] [--ca FILE] [--at-once N] BASE-URL"
+                        " LENGTH,... WAY,...\n");
         return 2;
     }
     pattern_make(pattern);
-    rc = plan_client(&plan);
-    if (rc == 0)
-        rc = weir_run(run_plan, &plan, .loops = 1);
-    weir_client_free(plan.client);
-    return rc == 0 ? 0 : 1;
+    return weir_run(run_plan, &plan, .loops = 1) == 0 ? 0 : 1;
 }

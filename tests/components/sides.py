@@ -3,6 +3,7 @@
 A server is a context with a port. A client gives a line a call, "WAY LENGTH VERSION ok" or what
 was wrong; expected() is what all of them have to say."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -34,9 +35,10 @@ def expected(version, ways=tuple(WAYS), lengths=LENGTHS):
 # ---- servers ------------------------------------------------------------------------------
 
 
-def weir(service, folder, loops=1):
+def weir(service, folder, tls=False):
     port = peer.free_port()
-    return peer.Server("weir", [service, "--listen", f"127.0.0.1:{port}", "--loops", str(loops)],
+    keys = ["--tls", *peer.certificate(folder)] if tls else []
+    return peer.Server("weir", [service, "--listen", f"127.0.0.1:{port}", "--loops", "1", *keys],
                        port, folder)
 
 
@@ -72,7 +74,7 @@ def configured(name, folder, text, command, port):
     return peer.Server(name, [word if word != "CONF" else path for word in command], port, folder)
 
 
-def nginx(folder, target, tls=False, http2=False, buffered=False):
+def nginx(folder, target, tls=False, http2=False, buffered=False, target_tls=False):
     """A proxy for the service on port target; buffered: it takes a whole body before it sends it.
     Without TLS it speaks either HTTP/1.1 or HTTP/2."""
     port = peer.free_port()
@@ -84,6 +86,8 @@ def nginx(folder, target, tls=False, http2=False, buffered=False):
     places = "".join(f"{kind}_temp_path {folder}/nginx-{port}-{kind};" for kind in
                      ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     switch = "on" if buffered else "off"
+    secure = (f"proxy_ssl_verify on; proxy_ssl_trusted_certificate {peer.certificate(folder)[0]};"
+              "proxy_ssl_name localhost; proxy_ssl_protocols TLSv1.2 TLSv1.3;")
     return configured("nginx", folder, f"""
 daemon off; master_process off; worker_processes 1; pid {folder}/nginx-{port}.pid;
 error_log stderr;
@@ -95,7 +99,7 @@ http {{
     server {{
         {listen}
         location / {{
-            proxy_pass http://service; proxy_http_version 1.1;
+            proxy_pass {"https" if target_tls else "http"}://service; {secure} proxy_http_version 1.1;
             proxy_set_header Connection ""; proxy_set_header Host $http_host;
             proxy_request_buffering {switch}; proxy_buffering {switch};
             proxy_hide_header X-Version; add_header X-Version $server_protocol always;
@@ -105,15 +109,18 @@ http {{
 """, [peer.program("nginx"), "-c", "CONF"], port)
 
 
-def haproxy(folder, target, tls=False, target_http2=False):
+def haproxy(folder, target, tls=False, target_http2=False, target_tls=False):
     port = peer.free_port()
+    certificate, key = peer.certificate(folder)
     secure = ""
     if tls:
-        certificate, key = peer.certificate(folder)
         both = Path(folder) / "both.pem"
         both.write_text(certificate.read_text() + key.read_text())
         secure = f" ssl crt {both} alpn h2,http/1.1"
     protocol = " proto h2" if target_http2 else ""
+    if target_tls:
+        protocol = (f" ssl verify required ca-file {certificate} verifyhost localhost sni "
+                    f"str(localhost) alpn {'h2' if target_http2 else 'http/1.1'}")
     return configured("haproxy", folder, f"""
 global
     nbthread 1
@@ -143,6 +150,15 @@ ENVOY_TLS = """
             tls_certificates:
             - certificate_chain: {{ filename: {certificate} }}
               private_key: {{ filename: {key} }}"""
+ENVOY_TARGET_TLS = """
+    transport_socket:
+      name: envoy.transport_sockets.tls
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+        sni: localhost
+        common_tls_context:
+          alpn_protocols: [{alpn}]
+          validation_context: {{ trusted_ca: {{ filename: {certificate} }} }}"""
 ENVOY_HTTP2 = """
     typed_extension_protocol_options:
       envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
@@ -185,15 +201,18 @@ static_resources:
 """
 
 
-def envoy(folder, target, tls=False, target_http2=False):
+def envoy(folder, target, tls=False, target_http2=False, target_tls=False):
     port = peer.free_port()
-    secure = ""
+    certificate, key = peer.certificate(folder)
+    secure, protocol = "", ENVOY_HTTP2 if target_http2 else ""
+    if target_tls:
+        protocol += ENVOY_TARGET_TLS.format(certificate=certificate,
+                                            alpn="h2" if target_http2 else "http/1.1")
     if tls:
-        certificate, key = peer.certificate(folder)
         secure = ENVOY_TLS.format(certificate=certificate, key=key)
     path = Path(folder) / f"envoy-{port}.yaml"
     path.write_text(ENVOY.format(port=port, target=target, secure=secure,
-                                 protocol=ENVOY_HTTP2 if target_http2 else ""))
+                                 protocol=protocol))
     return peer.Server("envoy", [peer.program("envoy"), "-c", path, "--concurrency", "1",
                                  "--use-dynamic-base-id", "--log-level", "warning"], port, folder)
 
@@ -212,8 +231,10 @@ def joined(words):
     return ",".join(map(str, words))
 
 
-def by_weir(caller, base, ways=tuple(WAYS), version="1", at_once=1):
-    options = (["--http2"] if version == "2" else []) + ["--at-once", at_once]
+def by_weir(caller, base, ways=tuple(WAYS), version="1", ca=(), at_once=1):
+    """Over TLS, version 2 is what client and server agree on."""
+    options = ["--at-once", at_once] + ([] if version == "2" and ca else [f"--http{version}"])
+    options += ["--ca", *ca] if ca else []
     return [line.replace("HTTP/2 ", "HTTP/2.0 ")
             for line in calls([caller, *options, base, joined(LENGTHS), joined(ways)])]
 
@@ -225,6 +246,33 @@ def by_go(base, ways=tuple(WAYS), version="1", ca=()):
 def by_node(base, ways=tuple(WAYS), version="1", ca=()):
     return calls([peer.program("node"), HERE / "peers/node/peer.js", "call", version, base,
                   joined(LENGTHS), joined(ways), *ca])
+
+
+def by_nghttp(base, folder, ca=()):
+    """One call a process; it tells no version, as it speaks but one."""
+    lines = []
+    for way, (path, sends, _, _) in WAYS.items():
+        for length in LENGTHS:
+            (folder / "body").write_bytes(pattern(length))
+            command = [peer.program("nghttp"), "--no-verify-peer" if ca else "--no-dep",
+                       base + (path if sends else path % length)]
+            command += ["--data", folder / "body"] if sends else []
+            done = subprocess.run([str(word) for word in command], capture_output=True,
+                                  stdin=subprocess.DEVNULL, timeout=LIMIT_S)
+            lines.append(judged(way, length, HTTP2, done.stdout) if done.returncode == 0 else
+                         f"{way} {length}: {done.stderr.decode()[-200:]}")
+    return lines
+
+
+def by_h2load(url, *options):
+    """(protocol, answers with 2xx, requests that went wrong) of 2,000 over 4 connections."""
+    done = subprocess.run([peer.program("h2load"), "--requests", "2000", "--clients", "4",
+                           *options, url], capture_output=True, text=True, timeout=LIMIT_S,
+                          stdin=subprocess.DEVNULL)
+    right = re.search(r"status codes: (\d+) 2xx", done.stdout)
+    wrong = re.search(r"(\d+) failed, (\d+) errored, (\d+) timeout", done.stdout)
+    spoken = re.search(r"Application protocol: (\S+)", done.stdout)
+    return spoken[1], int(right[1]), sum(map(int, wrong.groups()))
 
 
 def judged(way, length, version, said):

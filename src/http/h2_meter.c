@@ -151,7 +151,8 @@ static void frame(struct h2_meter *m, int64_t now_ns)
         stream_id(m, id);
         break;
     case NGHTTP2_CONTINUATION:
-        if (++m->continuations > H2_CONTINUATIONS_MAX)
+        m->continuations++;
+        if (m->continuations == H2_CONTINUATIONS_MAX && !(flags & NGHTTP2_FLAG_END_HEADERS))
             h2_meter_judge(m, "a header block of more than 8 CONTINUATION frames",
                            NGHTTP2_ENHANCE_YOUR_CALM);
         header_block(m, flags, length);

@@ -62,11 +62,16 @@ static int header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_
 {
     struct h2_stream *s = stream_of(session, frame->hd.stream_id);
     struct h2_conn *c = user;
+    bool over;
 
     (void)flags;
-    if (s && is_request(frame))
-        h2_fields_add(&s->fields, s->x->head, &s->x->arena, &c->home->opts->limits, text_of(name),
-                      text_of(value));
+    if (!s || !is_request(frame))
+        return 0;
+    over = s->fields.over;
+    h2_fields_add(&s->fields, s->x->head, &s->x->arena, &c->home->opts->limits, text_of(name),
+                  text_of(value));
+    if (s->fields.over && !over) /* also of a block that turns out malformed */
+        charge(c, H2_POINTS_HEADER_LIST, "too many header lists over the limits");
     return 0;
 }
 
@@ -88,9 +93,7 @@ static void headers_complete(struct h2_conn *c, struct h2_stream *s, const nghtt
             h2_stream_input_over(s);
         return;
     }
-    if (s->fields.over)
-        charge(c, H2_POINTS_HEADER_LIST, "too many header lists over the limits");
-    else if (s->fields.list_bytes / EXPANSION_TIMES > c->meter.block_bytes)
+    if (!s->fields.over && s->fields.list_bytes / EXPANSION_TIMES > c->meter.block_bytes)
         charge(c, H2_POINTS_EXPANSION, "header blocks that expand too far");
     h2_stream_serve(s, ends);
 }

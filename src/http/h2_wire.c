@@ -108,7 +108,9 @@ static size_t pass_small(struct h2_conn *c, struct h2_stream *s, size_t length)
 {
     size_t n = s->small.len < length ? s->small.len : length;
 
-    if (n > 0 && outq_copy(&c->out, weir_str_from(s->small.ptr, n)) < 0)
+    if (n == 0)
+        return 0;
+    if (outq_copy(&c->out, weir_str_from(s->small.ptr, n)) < 0)
         return SIZE_MAX;
     s->small = weir_str_skip(s->small, n);
     return n;

@@ -93,6 +93,8 @@ int weir_client_new_opt(weir_client **ret_client, const weir_client_opts *opts)
                                : (uint64_t)(uintptr_t)client ^ (uint64_t)weir_now().ns;
     if (opts->tls)
         rc = make_tls(client, opts->tls);
+    if (rc == 0 && client->tls && rt_in_task())
+        tls_context_follow(client->tls);
     if (rc < 0) {
         base_free(client);
         return weir_wrap(rc, "a client's TLS");

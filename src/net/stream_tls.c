@@ -19,6 +19,13 @@ static struct tls_context *context_of(weir_tls *tls)
     return (struct tls_context *)tls;
 }
 
+static int hand_over(struct tls_context *context, weir_tls **ret_tls)
+{
+    tls_context_follow(context);
+    *ret_tls = (weir_tls *)context;
+    return 0;
+}
+
 int weir_tls_server_new_opt(weir_tls **ret_tls, const weir_tls_server_opts *opts)
 {
     struct tls_context *context;
@@ -26,9 +33,7 @@ int weir_tls_server_new_opt(weir_tls **ret_tls, const weir_tls_server_opts *opts
 
     if (rc == 0)
         rc = tls_context_server(opts, &context);
-    if (rc == 0)
-        *ret_tls = (weir_tls *)context;
-    return rc;
+    return rc < 0 ? rc : hand_over(context, ret_tls);
 }
 
 int weir_tls_client_new_opt(weir_tls **ret_tls, const weir_tls_client_opts *opts)
@@ -38,9 +43,7 @@ int weir_tls_client_new_opt(weir_tls **ret_tls, const weir_tls_client_opts *opts
 
     if (rc == 0)
         rc = tls_context_client(opts, &context);
-    if (rc == 0)
-        *ret_tls = (weir_tls *)context;
-    return rc;
+    return rc < 0 ? rc : hand_over(context, ret_tls);
 }
 
 void weir_tls_free(weir_tls *tls)

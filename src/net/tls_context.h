@@ -54,6 +54,9 @@ int tls_context_reload(struct tls_context *context);
 int tls_context_watch(void *context);
 /* Is that asked for, by .watch? */
 bool tls_context_is_watched(const struct tls_context *context);
+/* If so, have a task of the application's do it, with a reference, until the loop drains. In a
+ * task. */
+void tls_context_follow(struct tls_context *context);
 /* For that: the files that are read, one after the other; NULL behind the last. */
 const char *tls_context_path(const struct tls_context *context, size_t at);
 /* Have they changed since they were last read? On a thread that may block. */

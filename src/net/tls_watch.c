@@ -190,3 +190,18 @@ int tls_context_watch(void *context)
     weir_chan_free(watcher.events);
     return rc;
 }
+
+static int watch_own(void *context)
+{
+    int rc = tls_context_watch(context);
+
+    tls_context_unref(context);
+    return rc;
+}
+
+void tls_context_follow(struct tls_context *context)
+{
+    if (tls_context_is_watched(context))
+        weir_go(loop_app_scope(loop_self()), watch_own, tls_context_ref(context),
+                .name = "TLS files");
+}

@@ -72,10 +72,11 @@ static int start_admin(struct serve *s)
     return weir_wrap(rc, "the admin's endpoints");
 }
 
-/* What is shown to clients. */
+/* What is shown to clients; whenever its files change, they are read anew. */
 static int start_tls(struct serve *s)
 {
     weir_tls_server_opts opts;
+    int rc;
 
     if (!s->opts->tls)
         return 0;
@@ -84,7 +85,10 @@ static int start_tls(struct serve *s)
         opts.alpn[0] = "h2";
         opts.alpn[1] = "http/1.1";
     }
-    return tls_context_server(&opts, &s->tls);
+    rc = tls_context_server(&opts, &s->tls);
+    if (rc == 0)
+        tls_context_follow(s->tls);
+    return rc;
 }
 
 static void say_address(const char *what, const char *scheme, const struct addr *addr)

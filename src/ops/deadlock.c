@@ -84,8 +84,9 @@ void deadlock_see_loop(struct waits *waits, struct loop *loop)
 
 struct knot {
     const struct waits *waits;
-    uint32_t nodes[KNOT_TASKS];
-    uint32_t count, cycle, kept; /* kept: of them in nodes; without those of proxies */
+    uint32_t nodes[KNOT_TASKS], proxies[KNOT_TASKS];
+    uint32_t count, cycle, kept; /* without proxies; kept: of them in nodes */
+    uint32_t proxy_count;
     char texts[KNOT_TASKS][TEXT_BYTES];
 };
 
@@ -133,6 +134,18 @@ static size_t describe_way(const struct knot *knot, uint32_t other, const void *
     return len > 0 && (size_t)len < size ? (size_t)len : 0;
 }
 
+/* What the one waits for that the other has, perhaps by a proxy of its on another loop. */
+static const void *between(const struct knot *knot, uint32_t waiting, uint32_t other)
+{
+    uint32_t from = knot->nodes[waiting], to = knot->nodes[other];
+    const void *object = waits_between(knot->waits, from, to);
+
+    for (uint32_t i = 0; i < knot->proxy_count && !object; i++)
+        if (waits_between(knot->waits, knot->proxies[i], to))
+            object = waits_between(knot->waits, from, knot->proxies[i]);
+    return object;
+}
+
 static void describe(struct knot *knot, uint32_t index, const struct task_view *view)
 {
     char *text = knot->texts[index];
@@ -140,7 +153,7 @@ static void describe(struct knot *knot, uint32_t index, const struct task_view *
     size_t len = 0;
 
     for (uint32_t i = 0; i < knot->kept && told < RELATIONS; i++) {
-        const void *object = waits_between(knot->waits, knot->nodes[i], knot->nodes[index]);
+        const void *object = between(knot, i, index);
 
         if (!object)
             continue;
@@ -248,11 +261,13 @@ static void leave_out_proxies(struct knot *knot)
 {
     uint32_t kept = 0, cycle = knot->cycle;
 
+    knot->proxy_count = 0;
     for (uint32_t i = 0; i < knot->kept; i++) {
         if (!knot->waits->nodes[knot->nodes[i]].proxy) {
             knot->nodes[kept++] = knot->nodes[i];
             continue;
         }
+        knot->proxies[knot->proxy_count++] = knot->nodes[i];
         knot->count--;
         knot->cycle -= i < cycle;
     }

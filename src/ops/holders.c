@@ -73,12 +73,13 @@ static void add_task(struct walk *walk, const struct task *task)
 static bool walk_step(struct loop *loop, void *state)
 {
     struct walk *walk = state;
+    uint32_t until = walk->cursor + INSPECT_SLOTS;
 
     for (int i = 0; i < HOLDERS_STEP; i++) {
-        const struct task *task = inspect_next(loop, &walk->cursor);
+        const struct task *task = inspect_next_until(loop, &walk->cursor, until);
 
         if (!task)
-            return true;
+            return inspect_at_end(loop, walk->cursor);
         add_task(walk, task);
     }
     return false;

@@ -120,7 +120,7 @@ static void report(uint32_t loop, const struct leak *leak)
     if (leak->sender_site)
         fields[count++] = weir_field_c("last_sender", leak->sender_site);
     for (uint32_t i = 0; i < leak->named; i++) {
-        struct task_view *view;
+        struct task_view *view = NULL;
 
         if (tasks_view(loop, leak->tasks[i], &view) < 0)
             continue;

@@ -34,13 +34,14 @@ struct block {
 static bool block_step(struct loop *loop, void *state)
 {
     struct block *block = state;
+    uint32_t until = block->cursor + INSPECT_SLOTS;
 
     for (int i = 0; i < STEP_TASKS && block->count < BLOCK_TASKS; i++) {
-        const struct task *task = inspect_next(loop, &block->cursor);
+        const struct task *task = inspect_next_until(loop, &block->cursor, until);
 
         if (!task) {
-            block->end = true;
-            return true;
+            block->end = inspect_at_end(loop, block->cursor);
+            return block->end;
         }
         inspect_task(loop, task, &block->tasks[block->count++]);
     }

@@ -20,7 +20,6 @@
 #include "rt/loop.h"
 
 #define WAITED_NS 1000000000
-#define STEP_TASKS 1024
 #define STEP_LOOKED 1000 /* tasks that were looked at for another's sake */
 #define STEP_NS 200000
 #define BATCH 16
@@ -53,11 +52,12 @@ static void part_free(void *state)
 /* ---- on the loop ------------------------------------------------------------------------- */
 
 /* The next few tasks, with what they wait in on its way into the cache. Returns how many. */
-static uint32_t fetch(const struct loop *loop, uint32_t *cursor, const struct task **ret_tasks)
+static uint32_t fetch(const struct loop *loop, uint32_t *cursor, uint32_t until,
+                      const struct task **ret_tasks)
 {
     uint32_t count = 0;
 
-    while (count < BATCH && (ret_tasks[count] = inspect_next(loop, cursor)) != NULL) {
+    while (count < BATCH && (ret_tasks[count] = inspect_next_until(loop, cursor, until)) != NULL) {
         const struct task *task = ret_tasks[count++];
 
         if (task->state == TASK_PARKED)
@@ -88,13 +88,13 @@ static bool see_some(struct part *part, struct loop *loop, int64_t until_ns)
 {
     const struct task *tasks[BATCH];
     int64_t since_ns = loop->now_ns - WAITED_NS;
-    uint32_t count;
+    uint32_t count = BATCH, until = part->cursor + INSPECT_SLOTS;
 
     part->leaks.known = (struct alone_known){ 0 }; /* the scope may be another by now */
-    for (uint32_t seen = 0; seen < STEP_TASKS; seen += count) {
+    while (count == BATCH && clock_monotonic_ns() < until_ns) {
         uint32_t back = part->cursor;
 
-        count = fetch(loop, &part->cursor, tasks);
+        count = fetch(loop, &part->cursor, until, tasks);
         for (uint32_t i = 0; i < count; i++) {
             see(part, loop, tasks[i], since_ns);
             if (part->leaks.known.looked > STEP_LOOKED) {
@@ -104,14 +104,11 @@ static bool see_some(struct part *part, struct loop *loop, int64_t until_ns)
                 return false;
             }
         }
-        if (count < BATCH) {
-            deadlock_see_loop(&part->waits, loop);
-            return true;
-        }
-        if (clock_monotonic_ns() > until_ns)
-            return false;
     }
-    return false;
+    if (!inspect_at_end(loop, part->cursor))
+        return false;
+    deadlock_see_loop(&part->waits, loop);
+    return true;
 }
 
 static bool part_step(struct loop *loop, void *state)

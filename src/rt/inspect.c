@@ -14,10 +14,20 @@
 
 const struct task *inspect_next(const struct loop *loop, uint32_t *cursor)
 {
+    return inspect_next_until(loop, cursor, UINT32_MAX);
+}
+
+bool inspect_at_end(const struct loop *loop, uint32_t cursor)
+{
+    return cursor >> loop->tasks.per_chunk_log2 >= loop->tasks.chunk_count;
+}
+
+const struct task *inspect_next_until(const struct loop *loop, uint32_t *cursor, uint32_t until)
+{
     const struct slab *slab = &loop->tasks;
     uint32_t per_chunk = UINT32_C(1) << slab->per_chunk_log2;
 
-    for (; *cursor / per_chunk < slab->chunk_count; (*cursor)++) {
+    for (; *cursor < until && *cursor / per_chunk < slab->chunk_count; (*cursor)++) {
         const char *chunk = slab->chunks[*cursor / per_chunk];
         const void *object = chunk + *cursor % per_chunk * slab->object_bytes;
 

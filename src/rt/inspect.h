@@ -59,6 +59,11 @@ struct inspect_task {
 
 /* The next task of the loop from *cursor (0 at first) on, or NULL at the end. */
 const struct task *inspect_next(const struct loop *loop, uint32_t *cursor);
+#define INSPECT_SLOTS 2048 /* a step looks at so many of the table's places at most */
+/* The same, for one step of several: NULL also when the cursor has come to until. A table
+ * that was large once may be almost empty. */
+const struct task *inspect_next_until(const struct loop *loop, uint32_t *cursor, uint32_t until);
+bool inspect_at_end(const struct loop *loop, uint32_t cursor);
 /* How many there are now. */
 uint32_t inspect_count(const struct loop *loop);
 void inspect_task(const struct loop *loop, const struct task *task, struct inspect_task *ret_task);

@@ -278,6 +278,8 @@ static void the_same_on_two_loops(void **state)
     assert_int_equal(times("deadlock: "), 1);
     assert_true(times("receive from a channel (channel there") >= 1);
     assert_true(times("receive from a channel (channel back") >= 1);
+    assert_int_equal(times("is to send to the channel of task_1; "), 1);
+    assert_int_equal(times("is to send to the channel of task_2; "), 1);
 }
 
 static int sends_late(void *arg)

@@ -99,6 +99,33 @@ TASK_TEST(a_walk_sees_each_task_once_while_others_start_and_end)
     return 0;
 }
 
+/* The table does not shrink: behind a crowd that has left, steps find nobody, and end. */
+TASK_TEST(a_step_through_an_emptied_table_is_bounded)
+{
+    enum { TASKS = 5 * INSPECT_SLOTS };
+    struct loop *loop = loop_self();
+    uint32_t cursor = 0, steps = 0, seen = 0;
+
+    (void)arg;
+    WEIR_SCOPE(s) {
+        for (int i = 0; i < TASKS; i++)
+            weir_go(s, sleeper, NULL);
+        weir_cancel(s);
+        CHECK_INT(weir_join(s), -ECANCELED);
+    }
+    while (!inspect_at_end(loop, cursor)) {
+        uint32_t from = cursor, until = cursor + INSPECT_SLOTS;
+
+        while (inspect_next_until(loop, &cursor, until))
+            seen++;
+        CHECK(cursor > from && cursor <= until);
+        steps++;
+    }
+    CHECK(steps >= 5);
+    CHECK_INT(seen, inspect_count(loop));
+    return 0;
+}
+
 static void a_path_that_is_too_long_keeps_its_innermost_scopes(void **state)
 {
     struct scope scopes[20];
@@ -199,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_parked_task_says_what_it_waits_for_where_and_since_when),
         cmocka_unit_test(a_walk_sees_each_task_once_while_others_start_and_end),
+        cmocka_unit_test(a_step_through_an_emptied_table_is_bounded),
         cmocka_unit_test(a_path_that_is_too_long_keeps_its_innermost_scopes),
         cmocka_unit_test(the_recorder_keeps_the_last_events_in_order),
         cmocka_unit_test(a_task_much_older_than_its_kind_is_suspect),

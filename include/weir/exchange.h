@@ -176,6 +176,16 @@ ssize_t weir_body_read(weir_exchange *x, weir_str *ret_data);
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
 int weir_body_all(weir_exchange *x, weir_str *ret_body);
 
+/* A field of the trailer section, behind the request's body (its case does not matter).
+ *
+ * Checkpoint: never.
+ * Returns:    the value of the first one; absent (a NULL pointer) when there is no such
+ *   field, or the body has not been read to its end.
+ * Ownership:  the exchange's.
+ * Thread:     the exchange's loop.
+ * Since:      0.1 */
+WEIR_API WEIR_NONNULL(1, 2) weir_str weir_trailer(const weir_exchange *x, const char *name);
+
 /* ---- the answer ----------------------------------------------------------- */
 
 /* Give the answer a field; fields of that name that were set before stay, so
@@ -195,6 +205,46 @@ int weir_body_all(weir_exchange *x, weir_str *ret_body);
  * Since:      0.1 */
 WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
 int weir_set_header(weir_exchange *x, const char *name, weir_str value);
+
+/* Give the answer a field of its trailer section, behind the body: a checksum, or how it
+ * ended. It is sent over HTTP/2, and over HTTP/1.1 where the body was begun with an unknown
+ * length; anywhere else it is dropped, as recipients may do with it as well.
+ *
+ * Checkpoint: never.
+ * Returns:    0, or
+ *   -EINVAL      the name is no token, the value holds a control byte, or the field may
+ *                not stand there: it is about framing, routing, credentials, or how the
+ *                content is to be read
+ *   WEIR_ECLOSED the answer is complete
+ *   -ENOMEM      no memory, or value's pointer is NULL
+ *   WEIR_EFULL   32 fields are set
+ * Ownership:  name and value are copied.
+ * Thread:     the exchange's loop.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1, 2)
+int weir_set_trailer(weir_exchange *x, const char *name, weir_str value);
+
+/* Send an interim answer (1xx) before the final one, with one field or none:
+ *
+ *     rc = weir_inform(x, 103, "Link", WEIR_S("</style.css>; rel=preload; as=style"));
+ *
+ * "100 Continue" is sent by the server itself. An HTTP/1.0 client gets none.
+ *
+ * Checkpoint: always (it never waits).
+ * Returns:    0, or
+ *   -EINVAL      the status is not one of 102 to 199, or the field can't be sent, or has
+ *                more than 4 KiB
+ *   WEIR_ECLOSED the exchange is answered already
+ *   WEIR_EGONE   the client has gone
+ *   WEIR_EBUDGET no buffer to write into
+ *   -ENOMEM      no memory, or value's pointer is NULL though there is a name
+ *   -ETIMEDOUT   the scope's deadline passed
+ *   -ECANCELED   the scope was cancelled
+ * Ownership:  takes nothing. name NULL sends no field.
+ * Thread:     a task of the exchange's loop.
+ * Since:      0.1 */
+WEIR_API WEIR_MUST_USE WEIR_NONNULL(1)
+int weir_inform(weir_exchange *x, int status, const char *name, weir_str value);
 
 /* Answer with a body. Up to 4 KiB are copied; a larger body is waited for until
  * the kernel has it.

@@ -22,6 +22,8 @@
 #define EXCHANGE_FIELDS_MAX 64
 #define EXCHANGE_FIELDS_BYTES 8192
 #define EXCHANGE_JOBS_MAX 16
+#define EXCHANGE_TRAILERS_MAX 32
+#define REPLY_INFORM_BYTES 4096 /* of an interim answer's field */
 #define REPLY_TYPE_MAX 256 /* of a Content-Type */
 
 struct server_loop;
@@ -56,6 +58,15 @@ struct reply_field {
     weir_str name, value;
 };
 
+/* What few exchanges have. */
+struct exchange_extra {
+    struct reply_field *received; /* the request's trailer section */
+    char *text;                   /* … of HTTP/1: as it came */
+    uint32_t text_len;
+    uint32_t count, bytes;        /* of the answer's */
+    struct reply_field *sent;
+};
+
 /* A task that waits for the output to drain. */
 struct out_wait {
     struct wait wait;
@@ -78,6 +89,7 @@ struct exchange_wire {
     const char *version; /* "1.1", "2": OpenTelemetry's network.protocol.version */
     /* Answers; they never wait but for write and drain. */
     int (*begin)(weir_exchange *x, const struct reply_head *head);
+    int (*inform)(weir_exchange *x, int status, const struct reply_field *field); /* or NULL */
     int (*write)(weir_exchange *x, weir_str data); /* a piece, not empty */
     int (*end)(weir_exchange *x);                  /* the body's end */
     int (*drain)(weir_exchange *x);                /* until the kernel has it all */
@@ -135,6 +147,7 @@ struct weir_exchange {
     struct out_wait *writer;
     struct reply_field *fields, **fields_end;
     struct exchange_hook *defers, *jobs;
+    struct exchange_extra *extra; /* NULL: none */
     weir_scope scope;         /* the handler's */
     int64_t began_ns;
     const struct http_param *params;
@@ -183,6 +196,15 @@ bool exchange_body_keeps_pace(weir_exchange *x, int64_t *ret_next_ns);
 int exchange_body_fail(struct exchange_body *in, int rc, int status);
 /* What was lent is given back. */
 void exchange_body_done(weir_exchange *x);
+
+/* exchange_trailer.c */
+/* A field of the request's trailer section has come: 0 or -ENOMEM. */
+int exchange_add_trailer(weir_exchange *x, weir_str name, weir_str value);
+/* Is the answer to have a trailer section? */
+static inline bool exchange_has_trailers(const weir_exchange *x)
+{
+    return x->extra && x->extra->sent;
+}
 
 /* exchange_serve.c: from a whole head to the end of its handler */
 void exchange_serve(weir_exchange *x);

@@ -278,6 +278,11 @@ static bool content_state(uint8_t state)
     return state == LENGTH || state == CLOSE || state == DATA;
 }
 
+static bool trailer_state(uint8_t state)
+{
+    return state >= LINE && state <= END_LF;
+}
+
 /* Lend what there is of the content; rest is not empty. */
 static enum rule take(struct h1_body *b, weir_str rest, weir_str *ret_slice)
 {
@@ -307,11 +312,15 @@ int h1_body_feed(struct h1_body *b, weir_str in, size_t *ret_used, weir_str *ret
     enum rule rule = (enum rule)b->rule;
     size_t i = 0;
 
+    b->trailer_at = trailer_state(b->state) ? 0 : UINT32_MAX;
     while (b->state != BAD && b->state != DONE && i < in.len && !slice.len) {
-        if (content_state(b->state))
+        if (content_state(b->state)) {
             rule = take(b, weir_str_skip(in, i), &slice);
-        else
+        } else {
             rule = step(b, in.ptr[i]);
+            if (b->state == LINE && b->trailer_at == UINT32_MAX)
+                b->trailer_at = (uint32_t)i + 1;
+        }
         if (rule)
             break;
         i += slice.len ? slice.len : 1;

@@ -32,6 +32,8 @@ struct h1_body {
     uint64_t max_bytes; /* content bytes that may be */
     uint32_t ext_left;  /* bytes of chunk extensions that may still come */
     uint32_t trailer_left;
+    uint32_t trailer_at; /* where in the input of the last call bytes of the trailer section
+                            begin; UINT32_MAX: it had none */
     uint8_t state;    /* see the .c, as for the rest */
     uint8_t rule;     /* the one that was broken, when it failed */
     uint8_t digits;   /* of the chunk size being read */

@@ -109,6 +109,27 @@ static int begin(weir_exchange *x, const struct reply_head *head)
     return 0;
 }
 
+static int inform(weir_exchange *x, int status, const struct reply_field *field)
+{
+    size_t room = HEAD_ROOM + (field ? field->name.len + field->value.len : 0);
+    char *to = outq_reserve(out_of(x), room);
+    struct h1_out out;
+    int rc;
+
+    if (!to)
+        return WEIR_EBUDGET;
+    h1_out_init(&out, to, room);
+    h1_write_status_line(&out, status, weir_str_from(NULL, 0));
+    if (field)
+        h1_write_field(&out, field->name, field->value);
+    rc = h1_out_end(&out);
+    if (rc < 0)
+        return rc;
+    outq_commit(out_of(x), out.len);
+    h1_flush_soon(conn_of(x));
+    return 0;
+}
+
 /* ---- waiting for the client to take what was written --------------------------------- */
 
 void h1_output_moved(weir_exchange *x)
@@ -263,12 +284,32 @@ static int write_piece(weir_exchange *x, weir_str data)
     return rc < 0 ? rc : write_copy(x, data);
 }
 
+/* RFC 9112, section 7.1.2. */
+static int put_trailers(weir_exchange *x)
+{
+    size_t room = x->extra->bytes + 16;
+    char *to = outq_reserve(out_of(x), room);
+    struct h1_out out;
+    int rc;
+
+    if (!to)
+        return WEIR_EBUDGET;
+    h1_out_init(&out, to, room);
+    h1_write_bytes(&out, WEIR_S("0\r\n"));
+    for (const struct reply_field *f = x->extra->sent; f; f = f->next)
+        h1_write_field(&out, f->name, f->value);
+    rc = h1_out_end(&out);
+    if (rc == 0)
+        outq_commit(out_of(x), out.len);
+    return rc;
+}
+
 static int end(weir_exchange *x)
 {
     int rc = 0;
 
     if (x->framing == REPLY_CHUNKED && !x->bodiless) {
-        rc = outq_copy(out_of(x), H1_LAST_CHUNK);
+        rc = exchange_has_trailers(x) ? put_trailers(x) : outq_copy(out_of(x), H1_LAST_CHUNK);
         if (rc == 0)
             h1_flush_soon(conn_of(x));
     }
@@ -331,6 +372,53 @@ static void wake_at(weir_exchange *x, int64_t at_ns)
     h1_set_deadline(x->conn, at_ns);
 }
 
+/* The decoder has checked these lines: take them apart. */
+static int parse_trailers(weir_exchange *x)
+{
+    weir_str rest = weir_str_from(x->extra->text, x->extra->text_len);
+
+    while (rest.len > 0) {
+        const char *colon = memchr(rest.ptr, ':', rest.len);
+        const char *end = memchr(rest.ptr, '\r', rest.len);
+        weir_str value;
+
+        if (!colon || !end || end < colon)
+            break;
+        value = weir_str_from(colon + 1, (size_t)(end - colon - 1));
+        while (value.len && (*value.ptr == ' ' || *value.ptr == '\t'))
+            value = weir_str_skip(value, 1);
+        while (value.len && (value.ptr[value.len - 1] == ' ' || value.ptr[value.len - 1] == '\t'))
+            value.len--;
+        if (exchange_add_trailer(x, weir_str_from(rest.ptr, (size_t)(colon - rest.ptr)), value) < 0)
+            return -ENOMEM;
+        rest = weir_str_skip(rest, (size_t)(end - rest.ptr) + 2);
+    }
+    return 0;
+}
+
+/* Bytes of the trailer section; most often there are none but its end. */
+static int keep_trailer(weir_exchange *x, weir_str bytes)
+{
+    uint32_t most = x->home->opts->limits.trailer_bytes;
+
+    most = most ? most : HTTP_TRAILER_BYTES;
+    if (!x->extra && (*bytes.ptr == '\r' || *bytes.ptr == '\n'))
+        return 0;
+    if (!x->extra || !x->extra->text) {
+        if (!x->extra)
+            x->extra = arena_zalloc(&x->arena, sizeof(*x->extra));
+        if (x->extra)
+            x->extra->text = arena_alloc(&x->arena, most);
+        if (!x->extra || !x->extra->text)
+            return -ENOMEM;
+    }
+    if (bytes.len > most - x->extra->text_len)
+        return -ENOMEM; /* the decoder has refused it before */
+    memcpy(x->extra->text + x->extra->text_len, bytes.ptr, bytes.len);
+    x->extra->text_len += (uint32_t)bytes.len;
+    return x->in->complete ? parse_trailers(x) : 0;
+}
+
 /* Decode what is there. 1: *ret_data is lent; 0: no more to be had from what is
  * there (see in->complete); or the failure. */
 static int decode(weir_exchange *x, struct h1_work *w, weir_str *ret_data)
@@ -349,6 +437,10 @@ static int decode(weir_exchange *x, struct h1_work *w, weir_str *ret_data)
         in->received += used;
         in->taken = h1_body_taken(&in->decoder);
         in->complete = rc == H1_BODY_END || h1_body_complete(&in->decoder);
+        if (in->decoder.trailer_at < used &&
+            keep_trailer(x, weir_str_from(bytes.ptr + in->decoder.trailer_at,
+                                          used - in->decoder.trailer_at)) < 0)
+            return exchange_body_fail(in, -ENOMEM, 503);
         if (rc == H1_BODY_DATA) {
             in->lent = buf_ref(buf);
             *ret_data = data;
@@ -415,6 +507,7 @@ static void handled(weir_exchange *x, bool own_stack)
 const struct exchange_wire h1_wire = {
     .version = "1.1",
     .begin = begin,
+    .inform = inform,
     .write = write_piece,
     .end = end,
     .drain = drain,

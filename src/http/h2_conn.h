@@ -95,6 +95,7 @@ struct h2_stream {
     uint8_t flags;
     bool input_over;         /* END_STREAM has come, or nothing more will */
     struct h2_fields fields; /* while the head comes in */
+    uint32_t trailer_bytes, trailer_count;
     /* The request's body. */
     struct h2_piece *in_first, *in_last, *spare;
     size_t in_bytes;
@@ -153,6 +154,8 @@ void h2_stream_serve(struct h2_stream *s, bool ends);
 /* Bytes of its body: to be copied, or to be kept by their buffer. */
 int h2_stream_data(struct h2_stream *s, struct buf *buf, weir_str data);
 void h2_stream_input_over(struct h2_stream *s);
+/* A field of its trailer section. */
+void h2_stream_trailer(struct h2_stream *s, weir_str name, weir_str value);
 /* What was received of its body, and not read, is dropped. */
 void h2_stream_drop_input(struct h2_stream *s);
 /* Nothing more is sent of it; the library is told if it does not know. */

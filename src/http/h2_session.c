@@ -65,6 +65,8 @@ static int header(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_
     bool over;
 
     (void)flags;
+    if (s && frame->headers.cat == NGHTTP2_HCAT_HEADERS)
+        h2_stream_trailer(s, text_of(name), text_of(value));
     if (!s || !is_request(frame))
         return 0;
     over = s->fields.over;

@@ -221,6 +221,32 @@ void h2_stream_input_over(struct h2_stream *s)
     exchange_body_arrived(s->x);
 }
 
+static void bad_trailer(struct h2_stream *s, int rc, int status, const char *rule,
+                        const char *section)
+{
+    s->x->in->fault = (struct h1_fault){ .rule = rule, .section = section, .status = status };
+    exchange_body_fail(s->x->in, rc, status);
+    exchange_body_arrived(s->x);
+}
+
+/* As of HTTP/1.1: see h1_body.c. */
+void h2_stream_trailer(struct h2_stream *s, weir_str name, weir_str value)
+{
+    const struct http_limits *limits = &s->conn->home->opts->limits;
+    uint32_t most = limits->trailer_bytes ? limits->trailer_bytes : HTTP_TRAILER_BYTES;
+
+    if (!s->x->in || s->x->in->failed || s->flags & (H2_DROP | H2_BROKEN))
+        return;
+    s->trailer_bytes += (uint32_t)(name.len + value.len) + 4;
+    if (s->trailer_bytes > most || ++s->trailer_count > HTTP_FIELDS_MAX)
+        bad_trailer(s, WEIR_EBODYSIZE, 431, "the trailer section is too long", "limit");
+    else if (http_field_forbidden_in_trailer(http_field_find(name)))
+        bad_trailer(s, WEIR_EBODY, 400, "a field that may not stand in a trailer section",
+                    "RFC 9110, section 6.5.1");
+    else if (exchange_add_trailer(s->x, name, value) < 0)
+        exchange_body_fail(s->x->in, -ENOMEM, 503);
+}
+
 /* ---- its answer ---------------------------------------------------------------------------- */
 
 void h2_stream_output_moved(struct h2_stream *s)

@@ -55,6 +55,53 @@ static void count_output(struct h2_conn *c, size_t n, bool cut)
                         loop_now_ns(c->home->loop));
 }
 
+/* ---- heads ---------------------------------------------------------------------------------- */
+
+static void put(nghttp2_nv *nv, size_t *count, weir_str name, weir_str value, uint8_t flags)
+{
+    nv[(*count)++] = (nghttp2_nv){ (uint8_t *)name.ptr, (uint8_t *)value.ptr, name.len, value.len,
+                                   flags };
+}
+
+#define NAME_STAYS NGHTTP2_NV_FLAG_NO_COPY_NAME
+#define BOTH_STAY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
+
+static weir_str number(char text[static 24], long long n)
+{
+    return weir_str_from(text, (size_t)snprintf(text, 24, "%lld", n));
+}
+
+/* White space at the ends is not sent (RFC 9113, section 8.2.1). */
+static weir_str trimmed(weir_str s)
+{
+    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
+        s = weir_str_skip(s, 1);
+    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
+        s.len--;
+    return s;
+}
+
+static size_t put_fields(nghttp2_nv *nv, size_t count, const struct reply_field *fields)
+{
+    for (const struct reply_field *field = fields; field; field = field->next)
+        put(nv, &count, field->name, trimmed(field->value), NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+    return count;
+}
+
+static int submit_trailers(struct h2_stream *s)
+{
+    nghttp2_nv nv[EXCHANGE_TRAILERS_MAX];
+    size_t count = put_fields(nv, 0, s->x->extra->sent);
+
+    return nghttp2_submit_trailer(s->conn->session, s->id, nv, count);
+}
+
+/* Room for the server's fields and so many more. */
+static nghttp2_nv *nv_room(weir_exchange *x, nghttp2_nv few[static NV_FEW], size_t more)
+{
+    return NV_OWN + more <= NV_FEW ? few : arena_alloc(&x->arena, (NV_OWN + more) * sizeof(*few));
+}
+
 /* ---- what the library asks for ------------------------------------------------------------ */
 
 ssize_t h2_read_output(nghttp2_session *session, int32_t id, uint8_t *buf, size_t length,
@@ -72,8 +119,14 @@ ssize_t h2_read_output(nghttp2_session *session, int32_t id, uint8_t *buf, size_
     }
     count_output(c, n, n < s->out_bytes && n < SMALL_DATA_BYTES);
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (ends)
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (!ends)
+        return (ssize_t)n;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (exchange_has_trailers(s->x)) {
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        if (submit_trailers(s) < 0)
+            return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     return (ssize_t)n;
 }
 
@@ -161,44 +214,7 @@ int h2_send_output(nghttp2_session *session, nghttp2_frame *frame, const uint8_t
     return 0;
 }
 
-/* ---- heads ---------------------------------------------------------------------------------- */
-
-static void put(nghttp2_nv *nv, size_t *count, weir_str name, weir_str value, uint8_t flags)
-{
-    nv[(*count)++] = (nghttp2_nv){ (uint8_t *)name.ptr, (uint8_t *)value.ptr, name.len, value.len,
-                                   flags };
-}
-
-#define NAME_STAYS NGHTTP2_NV_FLAG_NO_COPY_NAME
-#define BOTH_STAY (NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE)
-
-static weir_str number(char text[static 24], long long n)
-{
-    return weir_str_from(text, (size_t)snprintf(text, 24, "%lld", n));
-}
-
-/* White space at the ends is not sent (RFC 9113, section 8.2.1). */
-static weir_str trimmed(weir_str s)
-{
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
-        s = weir_str_skip(s, 1);
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
-        s.len--;
-    return s;
-}
-
-static size_t put_fields(nghttp2_nv *nv, size_t count, const struct reply_field *fields)
-{
-    for (const struct reply_field *field = fields; field; field = field->next)
-        put(nv, &count, field->name, trimmed(field->value), NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-    return count;
-}
-
-/* Room for the server's fields and so many more. */
-static nghttp2_nv *nv_room(weir_exchange *x, nghttp2_nv few[static NV_FEW], size_t more)
-{
-    return NV_OWN + more <= NV_FEW ? few : arena_alloc(&x->arena, (NV_OWN + more) * sizeof(*few));
-}
+/* ---- answers ------------------------------------------------------------------------------- */
 
 static int submit_head(weir_exchange *x, const struct reply_head *head,
                        const nghttp2_data_provider *body)
@@ -228,10 +244,11 @@ static int begin(weir_exchange *x, const struct reply_head *head)
 {
     struct h2_stream *s = stream_of(x);
     nghttp2_data_provider body = { .source.ptr = s, .read_callback = h2_read_output };
-    bool bodiless = x->bodiless || (head->whole && head->copy.len == 0);
+    bool bodiless = x->bodiless ||
+                    (head->whole && head->copy.len == 0 && !exchange_has_trailers(x));
     int rc;
 
-    if (!bodiless && head->whole) {
+    if (!bodiless && head->copy.len > 0) {
         s->small = arena_dup(&x->arena, head->copy);
         if (!s->small.ptr)
             return -ENOMEM;
@@ -247,6 +264,22 @@ static int begin(weir_exchange *x, const struct reply_head *head)
         s->flags |= H2_OUT_END;
     h2_flush_soon(s->conn);
     return 0;
+}
+
+static int inform(weir_exchange *x, int status, const struct reply_field *field)
+{
+    struct h2_stream *s = stream_of(x);
+    nghttp2_nv nv[2];
+    char text[24];
+    size_t count = 0;
+    int rc;
+
+    put(nv, &count, WEIR_S(":status"), number(text, status), NAME_STAYS);
+    if (field)
+        put(nv, &count, field->name, trimmed(field->value), NGHTTP2_NV_FLAG_NONE);
+    rc = nghttp2_submit_headers(s->conn->session, NGHTTP2_FLAG_NONE, s->id, NULL, nv, count, NULL);
+    h2_flush_soon(s->conn);
+    return rc < 0 ? code_of(rc) : 0;
 }
 
 /* ---- waiting for the client to take what was written ------------------------------------------ */
@@ -462,6 +495,7 @@ static void handled(weir_exchange *x, bool own_stack)
 const struct exchange_wire h2_wire = {
     .version = "2",
     .begin = begin,
+    .inform = inform,
     .write = write_piece,
     .end = end,
     .drain = drain,

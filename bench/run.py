@@ -26,6 +26,7 @@ import memory  # noqa: E402
 import micro  # noqa: E402
 import pair  # noqa: E402
 import plaintext  # noqa: E402
+import secure  # noqa: E402
 import visible  # noqa: E402
 import watched  # noqa: E402
 from figures import FIGURES, SLOW_PEERS, Unmeasured  # noqa: E402
@@ -57,7 +58,8 @@ def measure_group(context, group, wanted):
         return backends.measure(context, wanted)
     measure = {"echo": echo.measure, "pair": pair.measure, "plaintext": plaintext.measure,
                "gateway": gateway.measure, "heap": memory.measure_heap,
-               "idle": memory.measure_idle, "visible": visible.measure,
+               "http2": secure.measure_http2, "idle": memory.measure_idle,
+               "tls": secure.measure_tls, "visible": visible.measure,
                "watched": watched.measure}[group]
     return measure(context)
 

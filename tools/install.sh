@@ -18,10 +18,10 @@ packages_for() {
     build) echo gcc libc6-dev cmake ninja-build pkg-config libssl-dev libnghttp2-dev libc-ares-dev \
                 libyaml-dev zlib1g-dev libyyjson-dev liburing-dev libdw-dev \
                 systemtap-sdt-dev ;;
-    test) echo libcmocka-dev libuv1-dev curl python3 gdb ;;
+    test) echo libcmocka-dev libuv1-dev curl openssl python3 gdb ;;
     lint) echo clang-19 clang-tidy-19 clang-format-19 g++ binutils python3 git ;;
     sanitize) echo clang-19 libclang-rt-19-dev llvm-19 ;;
-    bench) echo valgrind wrk python3 ;;
+    bench) echo valgrind wrk python3 nginx-light nghttp2-client nghttp2-server openssl ;;
     valgrind) echo valgrind python3 ;;
     cross) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user ;;
     # Go, cargo and node are taken as they are: the distribution's are too old.

@@ -1,0 +1,3 @@
+module go_secure
+
+go 1.24

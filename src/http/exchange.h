@@ -22,6 +22,7 @@
 #define EXCHANGE_FIELDS_MAX 64
 #define EXCHANGE_FIELDS_BYTES 8192
 #define EXCHANGE_JOBS_MAX 16
+#define EXCHANGE_VERSIONS 2
 #define EXCHANGE_TRAILERS_MAX 32
 #define REPLY_INFORM_BYTES 4096 /* of an interim answer's field */
 #define REPLY_TYPE_MAX 256 /* of a Content-Type */
@@ -87,6 +88,7 @@ struct reply_head {
  * called only while the exchange has its connection. */
 struct exchange_wire {
     const char *version; /* "1.1", "2": OpenTelemetry's network.protocol.version */
+    uint8_t number;      /* 0, 1 … in this order: for tables */
     /* Answers; they never wait but for write and drain. */
     int (*begin)(weir_exchange *x, const struct reply_head *head);
     int (*inform)(weir_exchange *x, int status, const struct reply_field *field); /* or NULL */
@@ -173,6 +175,12 @@ int exchange_problem(weir_exchange *x, int status, weir_str detail);
 int exchange_problem_of(weir_exchange *x, const struct http_problem *problem);
 /* End a body that was begun, without a check for a cancel. */
 int exchange_end(weir_exchange *x);
+/* The version of HTTP that the request came by. */
+static inline weir_str exchange_version(const weir_exchange *x)
+{
+    return weir_str_c(x->wire->number == 0 && x->head->version_minor == 0 ? "1.0"
+                                                                          : x->wire->version);
+}
 /* Can nothing be sent any more? */
 static inline bool exchange_is_lost(const weir_exchange *x)
 {

@@ -20,7 +20,7 @@ static void count_answer(weir_exchange *x)
     unsigned class = x->gone && x->reply == REPLY_NONE ? 0 : x->status / 100;
 
     count_add(&home->counts.answered[class], 1);
-    weir_counter_add(home->metrics->requests[class], 1);
+    weir_counter_add(home->metrics->requests[x->wire->number][class], 1);
     atomic_store_explicit(&home->counts.in_flight,
                           atomic_load_explicit(&home->counts.in_flight, memory_order_relaxed) - 1,
                           memory_order_relaxed);
@@ -38,7 +38,8 @@ static void log_answer(weir_exchange *x, int rc, const struct chain *chain)
                                         : rc < 0 ? rc
                                                  : 0,
                                 .chain = chain,
-                                .context = &x->context };
+                                .context = &x->context,
+                                .version = exchange_version(x) };
 
     if (rc < 0 && !x->gone && x->status < 400)
         line.level = WEIR_LOG_ERROR; /* it failed after its head was sent */

@@ -120,7 +120,7 @@ static void answer_bad_head(struct h1_conn *c, int status, weir_str detail)
     x->keep_alive = false;
     if (exchange_problem(x, status, detail) == 0) {
         count_add(&c->home->counts.answered[status / 100], 1);
-        weir_counter_add(c->home->metrics->requests[status / 100], 1);
+        weir_counter_add(c->home->metrics->requests[h1_wire.number][status / 100], 1);
     }
     let_go(c);
     h1_finish(c, H1_MUST_LINGER);

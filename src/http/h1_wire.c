@@ -506,6 +506,7 @@ static void handled(weir_exchange *x, bool own_stack)
 
 const struct exchange_wire h1_wire = {
     .version = "1.1",
+    .number = 0,
     .begin = begin,
     .inform = inform,
     .write = write_piece,

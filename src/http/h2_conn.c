@@ -436,6 +436,13 @@ static void flush(struct deferred *work)
         flush_now(c);
 }
 
+const weir_exchange *h2_first_exchange(const struct h2_conn *c)
+{
+    list_each(n, &c->streams)
+        return container_of(n, struct h2_stream, link)->x;
+    return NULL;
+}
+
 /* ---- timers ---------------------------------------------------------------------------------------- */
 
 void h2_wake_by(struct h2_conn *c, int64_t at_ns)

@@ -130,6 +130,8 @@ static inline void h2_flush_soon(struct h2_conn *c)
 {
     loop_defer(c->home->loop, &c->flush);
 }
+/* The exchange of its oldest stream; NULL: there is none. */
+const weir_exchange *h2_first_exchange(const struct h2_conn *c);
 /* Look at the deadlines then, at the latest. */
 void h2_wake_by(struct h2_conn *c, int64_t at_ns);
 

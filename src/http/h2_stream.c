@@ -118,7 +118,7 @@ static void refuse(struct h2_stream *s, int rc, const struct h1_fault *fault)
         return;
     }
     count_add(&home->counts.answered[status / 100], 1);
-    weir_counter_add(home->metrics->requests[status / 100], 1);
+    weir_counter_add(home->metrics->requests[h2_wire.number][status / 100], 1);
 }
 
 void h2_stream_serve(struct h2_stream *s, bool ends)

@@ -494,6 +494,7 @@ static void handled(weir_exchange *x, bool own_stack)
 
 const struct exchange_wire h2_wire = {
     .version = "2",
+    .number = 1,
     .begin = begin,
     .inform = inform,
     .write = write_piece,

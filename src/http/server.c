@@ -25,6 +25,7 @@
 #include <weir/log.h>
 
 #include "base/alloc.h"
+#include "http/h1_wire.h"
 #include "http/h2_conn.h"
 #include "http/server_look.h"
 #include "http/server_loop.h"
@@ -444,13 +445,14 @@ static void fill_defaults(struct http_server_opts *o)
     o->limits.head_bytes = or_default(o->limits.head_bytes, HTTP_HEAD_BYTES);
 }
 
-static weir_counter *requests_by(const char *class)
+static weir_counter *requests_by(const char *class, const char *version)
 {
-    static const char help[] = "Requests that have ended, by the class of their status.";
+    static const char help[] = "Requests that have ended, by the class of their status and the "
+                               "version of HTTP.";
     weir_counter *all = weir_counter_new("weir_http_requests_total", help,
-                                         .labels = { "status_class" });
+                                         .labels = { "status_class", "version" });
 
-    return weir_counter_with(all, weir_str_c(class));
+    return weir_counter_with(all, weir_str_c(class), weir_str_c(version));
 }
 
 /* Metrics that could not be made are NULL, and count nothing. */
@@ -459,8 +461,10 @@ static void make_metrics(struct server_metrics *m)
     static const char *const classes[6] = { "none", "1xx", "2xx", "3xx", "4xx", "5xx" };
     static const double held_bounds[] = { 0.01, 0.05, 0.25, 1, 5, 10, 30 };
 
-    for (size_t i = 0; i < 6; i++)
-        m->requests[i] = requests_by(classes[i]);
+    for (size_t i = 0; i < 6; i++) {
+        m->requests[0][i] = requests_by(classes[i], h1_wire.version);
+        m->requests[1][i] = requests_by(classes[i], h2_wire.version);
+    }
     m->bytes_in = weir_counter_new("weir_http_received_bytes_total", "Bytes from clients.");
     m->bytes_out = weir_counter_new("weir_http_sent_bytes_total", "Bytes to clients.");
     m->connections_total = weir_counter_new("weir_http_connections_total",

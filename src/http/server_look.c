@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "http/h1_conn.h"
+#include "http/h2_conn.h"
 
 #define STEP_OBJECTS 128
 #define HELD_NS 1000000 /* a shorter wait is the kernel's way */
@@ -99,26 +99,39 @@ static void look_at_server(const struct server_loop *home, struct server_look *l
 
 /* ---- its connections --------------------------------------------------------------------- */
 
-static uint64_t waiting_bytes(const struct h1_work *w)
+static uint64_t waiting_bytes(const struct outq *out)
 {
-    uint64_t moved = w->out.op.pending ? w->out.op.send.moved : 0;
+    uint64_t moved = out->op.pending ? io_progress(&out->op) : 0;
 
-    return w->out.bytes > moved ? w->out.bytes - moved : 0;
+    return out->bytes > moved ? out->bytes - moved : 0;
 }
 
-static int64_t held_ns(const struct server_loop *home, const struct h1_work *w)
+static int64_t held_ns(const struct server_loop *home, const struct outq *out, int64_t stall_ns)
 {
-    int64_t since_ns = w->stall_ns - (int64_t)home->opts->write_stall_ms * 1000000;
+    int64_t since_ns = stall_ns - (int64_t)home->opts->write_stall_ms * 1000000;
     int64_t ns = loop_now_ns(home->loop) - since_ns;
 
-    return w->stall_ns != WEIR_NEVER_NS && outq_sending(&w->out) && ns >= HELD_NS ? ns : 0;
+    return stall_ns != WEIR_NEVER_NS && outq_sending(out) && ns >= HELD_NS ? ns : 0;
 }
 
-static void count_output(const struct server_loop *home, const struct h1_work *w,
+static void count_output(const struct server_loop *home, const struct outq *out, int64_t stall_ns,
                          struct server_look *look)
 {
-    look->waiting_bytes += waiting_bytes(w);
-    look->held += held_ns(home, w) > 0;
+    look->waiting_bytes += waiting_bytes(out);
+    look->held += held_ns(home, out, stall_ns) > 0;
+}
+
+/* Of an object of the slab of h1_work, or of h2_conn. */
+static void count_output_of(const struct server_loop *home, const void *object, bool http2,
+                            struct server_look *look)
+{
+    const struct h1_work *w = object;
+    const struct h2_conn *c = object;
+
+    if (http2)
+        count_output(home, &c->out, c->stall_ns, look);
+    else
+        count_output(home, &w->out, w->stall_ns, look);
 }
 
 static bool goes_before(const struct server_look_conn *a, const struct server_look_conn *b)
@@ -153,10 +166,15 @@ static void look_at_conn(const struct server_loop *home, const struct h1_conn *c
 
     if (c->state < SERVER_LOOK_STATES)
         look->states[c->state]++;
-    if (c->work) {
-        count_output(home, c->work, look);
-        conn.waiting_bytes = waiting_bytes(c->work);
-        conn.held_ns = held_ns(home, c->work);
+    if (c->work || c->h2) {
+        const struct outq *out = c->h2 ? &c->h2->out : &c->work->out;
+        int64_t stall_ns = c->h2 ? c->h2->stall_ns : c->work->stall_ns;
+
+        count_output(home, out, stall_ns, look);
+        conn.waiting_bytes = waiting_bytes(out);
+        conn.held_ns = held_ns(home, out, stall_ns);
+        conn.http2 = c->h2 != NULL;
+        conn.streams = c->h2 ? c->h2->stream_count : 0;
     }
     if (c->state != H1_CLOSED)
         list_conn(look, &conn);
@@ -166,6 +184,7 @@ static void look_at_conn(const struct server_loop *home, const struct h1_conn *c
 static void complete_conn(const struct server_loop *home, struct server_look_conn *conn)
 {
     const struct h1_conn *c = slab_find(&home->conns, conn->slot, conn->generation);
+    const weir_exchange *x;
     struct addr addr;
     weir_str pattern;
 
@@ -175,9 +194,10 @@ static void complete_conn(const struct server_loop *home, struct server_look_con
             ->address(home->loop, (struct io_file *)(uintptr_t)&c->file, true, &addr.storage,
                       &addr.len) == 0)
         addr_format(&addr, conn->peer);
-    if (!c->work || !c->work->x)
+    x = c->work ? c->work->x : c->h2 ? h2_first_exchange(c->h2) : NULL;
+    if (!x)
         return;
-    pattern = c->work->x->route.pattern;
+    pattern = x->route.pattern;
     if (pattern.len >= SERVER_LOOK_ROUTE_BYTES)
         pattern.len = SERVER_LOOK_ROUTE_BYTES - 1;
     if (pattern.len > 0)
@@ -204,22 +224,35 @@ static const void *next_object(const struct slab *slab, uint32_t *cursor, uint32
     return NULL;
 }
 
+/* What is walked over. */
+static const struct slab *slab_of(const struct server_loop *home, const struct servers_look *look)
+{
+    if (!look->output_only)
+        return &home->conns;
+    return look->http2 ? &home->h2_conns : &home->works;
+}
+
 /* The next ones of this server; true: they were the last. */
 static bool look_further(const struct server_loop *home, struct servers_look *look)
 {
     struct server_look *server = &look->servers[look->count - 1];
-    const struct slab *slab = look->output_only ? &home->works : &home->conns;
     uint32_t left = STEP_OBJECTS;
     const void *object;
 
-    while ((object = next_object(slab, &look->cursor, &left)) != NULL) {
+    while ((object = next_object(slab_of(home, look), &look->cursor, &left)) != NULL) {
         if (look->output_only)
-            count_output(home, object, server);
+            count_output_of(home, object, look->http2, server);
         else
             look_at_conn(home, object, server);
     }
     if (left == 0)
         return false;
+    if (look->output_only && !look->http2) {
+        look->http2 = true;
+        look->cursor = 0;
+        return false;
+    }
+    look->http2 = false;
     for (uint32_t i = 0; i < server->conn_count; i++)
         complete_conn(home, &server->conns[i]);
     return true;
@@ -246,8 +279,8 @@ bool server_look_step(struct loop *loop, struct servers_look *look)
 const char *server_look_state(uint32_t state)
 {
     static const char *const names[SERVER_LOOK_STATES] = {
-        "idle", "reading a head", "serving", "draining a body", "ending", "lingering", "closed",
-        "http/2",
+        "idle",   "reading a head", "serving", "draining a body",
+        "ending", "lingering",      "closed",  "http/2",
     };
 
     return state < SERVER_LOOK_STATES ? names[state] : "unknown";

@@ -19,7 +19,9 @@ struct server_loop;
 struct server_look_conn {
     uint32_t slot, generation;
     uint8_t state;
+    bool http2;
     uint32_t served;          /* requests */
+    uint32_t streams;         /* of HTTP/2, that are open or being served */
     int64_t age_ns;
     int64_t held_ns;          /* its client has taken nothing for; 0: it is not held up */
     uint64_t waiting_bytes;   /* written, and not taken by the kernel */
@@ -49,6 +51,7 @@ struct servers_look {
     uint32_t count;
     struct server_look servers[SERVER_LOOK_SERVERS];
     uint32_t number, cursor;  /* private */
+    bool http2;               /* private: of the output alone, that of HTTP/2 */
 };
 
 /* One step; true: it has seen all. look is zeroed before the first. */

@@ -47,6 +47,7 @@ struct log_request {
     const struct chain *chain;   /* code's chain; NULL: none */
     const weir_context *context; /* the exchange's; NULL: none */
     weir_log_level level;        /* 0: the one below */
+    weir_str version;            /* of HTTP, "1.1" or "2"; absent: not told */
 };
 
 /* What an exchange's line is worth: an error for a status of 500 and up, or a

@@ -52,7 +52,7 @@ void log_request(const struct log_request *x)
     struct log_producer *p = log_begin(log, level);
     weir_str path = without_query(x->path);
     int64_t us = x->duration_ns / 1000;
-    weir_log_field fields[6];
+    weir_log_field fields[7];
     size_t n = 0;
 
     if (!p)
@@ -66,6 +66,9 @@ void log_request(const struct log_request *x)
             fields[n++] = weir_field_i64("http.response.status_code", x->status);
         fields[n++] = weir_field_f64("duration_ms", (double)us / 1000);
     }
+    /* To people only what is not the common case is told. */
+    if (x->version.len && (log_is_json(log) || !weir_str_starts(x->version, WEIR_S("1"))))
+        fields[n++] = weir_field_str("network.protocol.version", x->version);
     if (x->peer.len)
         fields[n++] = weir_field_str("client.address", x->peer);
     log_end(

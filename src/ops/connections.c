@@ -151,6 +151,9 @@ static void add_conn(struct strbuf *out, const struct listed *listed)
     strbuf_addf(out, "{\"loop\":%u", listed->loop);
     tasks_add_member(out, "peer", conn->peer);
     tasks_add_member(out, "state", server_look_state(conn->state));
+    tasks_add_member(out, "version", conn->http2 ? "2" : "1.1");
+    if (conn->http2)
+        strbuf_addf(out, ",\"streams\":%u", conn->streams);
     strbuf_addf(out, ",\"age_ms\":%.3f,\"requests\":%u,\"waiting_bytes\":%llu",
                 (double)conn->age_ns / 1e6, conn->served, (unsigned long long)conn->waiting_bytes);
     if (conn->held_ns)

@@ -119,7 +119,7 @@ static void report(uint32_t loop, const struct leak *leak)
     fields[count++] = weir_field_i64("waited_ms", leak->waited_ns / 1000000);
     if (leak->sender_site)
         fields[count++] = weir_field_c("last_sender", leak->sender_site);
-    for (uint32_t i = 0; i < leak->named; i++) {
+    for (uint32_t i = 0; i < leak->named && i < LEAKS_NAMED; i++) {
         struct task_view *view = NULL;
 
         if (tasks_view(loop, leak->tasks[i], &view) < 0)

@@ -20,6 +20,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <weir/log.h>
+
 #include "http/h2_conn.h"
 #include "http/server_loop.h"
 #include "net/tls_layer.h"
@@ -112,6 +114,25 @@ static void lose_exchange(struct h1_conn *c)
         rt_cancel(x->scope, WEIR_REASON_GONE, "the client");
 }
 
+/* The connection ends before its TLS handshake is over: whose fault it is, the log's
+ * debug lines say, for anybody can make as many as he likes. */
+static void count_handshake(const struct h1_conn *c)
+{
+    struct server_loop *home = c->home;
+    weir_str words = tls_layer_failure(&c->file);
+    char text[ADDR_TEXT_BYTES];
+    struct addr addr;
+
+    weir_counter_add(home->metrics->handshakes_failed, 1);
+    if (!weir_log_enabled(WEIR_LOG_DEBUG) ||
+        loop_io(home->loop)
+                ->address(home->loop, (struct io_file *)(uintptr_t)&c->file, true, &addr.storage,
+                          &addr.len) < 0)
+        return;
+    weir_debug("the TLS handshake with %.*s failed: %.*s", WEIR_ARG(addr_format(&addr, text)),
+               WEIR_ARG(words.ptr ? words : WEIR_S("it took too long, or the client has gone")));
+}
+
 void h1_abort(struct h1_conn *c)
 {
     struct loop *loop = c->home->loop;
@@ -123,6 +144,8 @@ void h1_abort(struct h1_conn *c)
         h2_abort(c->h2);
         return;
     }
+    if (io_is_layered(&c->file) && !tls_layer_done(&c->file))
+        count_handshake(c);
     /* RFC 9112, section 8: an answer that ends with the connection has no other
      * mark of being cut short. */
     if (c->flags & H1_RESET)

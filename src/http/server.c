@@ -471,6 +471,9 @@ static void make_metrics(struct server_metrics *m)
                                             "Connections that were accepted.");
     m->refused = weir_counter_new("weir_http_connections_refused_total",
                                   "Connections closed at once: over a limit or the byte budget.");
+    m->handshakes_failed = weir_counter_new("weir_tls_handshakes_failed_total",
+                                            "Connections of clients that ended before their TLS "
+                                            "handshake was over.");
     m->connections = weir_gauge_new("weir_http_connections", "Connections that are open.");
     m->in_flight = weir_gauge_new("weir_http_requests_in_flight", "Requests being served.");
     m->write_held = weir_histogram_new("weir_http_write_held_seconds",

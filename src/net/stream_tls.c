@@ -28,7 +28,7 @@ static int hand_over(struct tls_context *context, weir_tls **ret_tls)
 
 int weir_tls_server_new_opt(weir_tls **ret_tls, const weir_tls_server_opts *opts)
 {
-    struct tls_context *context;
+    struct tls_context *context = NULL;
     int rc = rt_check();
 
     if (rc == 0)
@@ -38,7 +38,7 @@ int weir_tls_server_new_opt(weir_tls **ret_tls, const weir_tls_server_opts *opts
 
 int weir_tls_client_new_opt(weir_tls **ret_tls, const weir_tls_client_opts *opts)
 {
-    struct tls_context *context;
+    struct tls_context *context = NULL;
     int rc = rt_check();
 
     if (rc == 0)
@@ -137,7 +137,7 @@ static int host_of(const char *address, weir_str *ret_host, uint16_t *ret_port)
 
 int weir_tls_connect(weir_tls *tls, const char *address, weir_stream **ret_stream)
 {
-    weir_stream *s;
+    weir_stream *s = NULL;
     weir_str host;
     uint16_t port;
     int rc = rt_check();

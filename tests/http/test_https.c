@@ -2,6 +2,8 @@
 #include "support/both.h"
 
 #include <weir/client.h>
+#include <weir/metrics.h>
+#include <weir/stream.h>
 
 #include "http/server.h"
 #include "net/tls_context.h"
@@ -257,6 +259,30 @@ BOTH_TEST(clients_show_certificates)
     return 0;
 }
 
+/* Clients that fail in the handshake are counted, and nobody else is held up. */
+TASK_TEST(handshakes_that_fail_are_counted)
+{
+    struct service s;
+    weir_stream *raw;
+    weir_str data;
+    weir_counter *failed;
+
+    (void)arg;
+    service_start(&s, "server", NULL);
+    failed = weir_counter_new("weir_tls_handshakes_failed_total",
+                              "Connections of clients that ended before their TLS "
+                              "handshake was over.");
+    CHECK(failed);
+    CHECK_INT(weir_stream_connect(weir_format("127.0.0.1:%u", s.port).ptr, &raw), 0);
+    CHECK_INT(weir_stream_write(raw, WEIR_S("GET / HTTP/1.1\r\nHost: a\r\n\r\n")), 27);
+    while (weir_stream_read(raw, &data) > 0) /* an alert at most */
+        CHECK(data.len > 0 && data.ptr[0] == 21);
+    weir_stream_close(raw);
+    CHECK(weir_counter_value(failed) >= 1);
+    service_stop(&s);
+    return 0;
+}
+
 /* Many at once, over few connections, with cancels among them. */
 static int one_call(void *arg)
 {
@@ -304,6 +330,7 @@ int main(void)
         cmocka_unit_test(the_name_is_asked_for),
         cmocka_unit_test(servers_that_are_not_who_they_should_be_are_refused),
         cmocka_unit_test(clients_show_certificates),
+        cmocka_unit_test(handshakes_that_fail_are_counted),
         cmocka_unit_test(many_calls_some_of_them_given_up),
     };
 

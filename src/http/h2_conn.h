@@ -145,6 +145,8 @@ static inline bool h2_crumb(struct h2_conn *c)
 }
 
 /* h2_session.c */
+/* What every session is made with: 0 or -ENOMEM. */
+int h2_option_new(nghttp2_option **ret_option);
 /* 0 or -ENOMEM */
 int h2_session_new(struct h2_conn *c);
 

@@ -240,6 +240,25 @@ static int submit_settings(struct h2_conn *c)
                                                           H2_CONNECTION_WINDOW);
 }
 
+/* The library counts, in newer versions, each read that brings a part of a CONTINUATION
+ * frame's header, so that a slow client comes to its limit; here frames are counted. */
+extern void nghttp2_option_set_max_continuations(nghttp2_option *option, size_t val)
+    __attribute__((weak));
+
+int h2_option_new(nghttp2_option **ret_option)
+{
+    int rc = nghttp2_option_new(ret_option);
+
+    if (rc < 0)
+        return -ENOMEM;
+    nghttp2_option_set_no_auto_window_update(*ret_option, 1);
+    nghttp2_option_set_no_closed_streams(*ret_option, 1);
+    nghttp2_option_set_builtin_recv_extension_type(*ret_option, NGHTTP2_PRIORITY_UPDATE);
+    if (nghttp2_option_set_max_continuations)
+        nghttp2_option_set_max_continuations(*ret_option, SIZE_MAX);
+    return 0;
+}
+
 int h2_session_new(struct h2_conn *c)
 {
     nghttp2_session_callbacks *calls = NULL;
@@ -247,12 +266,9 @@ int h2_session_new(struct h2_conn *c)
     int rc = nghttp2_session_callbacks_new(&calls);
 
     if (rc == 0)
-        rc = nghttp2_option_new(&option);
+        rc = h2_option_new(&option);
     if (rc == 0) {
         set_callbacks(calls);
-        nghttp2_option_set_no_auto_window_update(option, 1);
-        nghttp2_option_set_no_closed_streams(option, 1);
-        nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
         rc = nghttp2_session_server_new3(&c->session, calls, c, option,
                                          h2_account_mem(&c->home->h2_account));
     }

@@ -175,7 +175,8 @@ static bool pass_payload(struct h2_conn *c, struct h2_stream *s, size_t length)
 
     if (small == SIZE_MAX)
         return false;
-    for (length -= small; length > 0;) {
+    length -= small;
+    while (length > 0 && s->out_first) {
         struct buf *buf = s->out_first;
         size_t n = buf->to - buf->from < length ? buf->to - buf->from : length;
 

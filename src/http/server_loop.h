@@ -30,7 +30,8 @@ static inline void count_add(_Atomic uint64_t *counter, uint64_t n)
 }
 
 struct server_metrics {
-    weir_counter *requests[EXCHANGE_VERSIONS][6], *bytes_in, *bytes_out, *connections_total, *refused;
+    weir_counter *requests[EXCHANGE_VERSIONS][6], *bytes_in, *bytes_out, *connections_total,
+        *refused;
     weir_counter *handshakes_failed; /* of TLS */
     weir_gauge *connections, *in_flight;
     weir_histogram *write_held;

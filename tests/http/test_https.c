@@ -57,6 +57,14 @@ static int say_big(weir_exchange *x)
     return weir_reply(x, 200, "text/plain", weir_str_from(big, sizeof(big)));
 }
 
+static int say_resumed(weir_exchange *x)
+{
+    weir_tls_info info;
+
+    CHECK_INT(weir_client_tls(x, &info), 1);
+    return weir_reply_text(x, 200, info.resumed ? "resumed" : "new");
+}
+
 static int echo(weir_exchange *x)
 {
     weir_str body;
@@ -71,10 +79,13 @@ static void handle(void *arg, weir_exchange *x, struct http_route *ret_route)
 
     (void)arg;
     ret_route->body_max_bytes = 2 * BIG_BYTES;
-    ret_route->handler = weir_str_eq(path, WEIR_S("/big"))    ? say_big
+    ret_route->handler = weir_str_eq(path, WEIR_S("/new"))    ? say_resumed
+                         : weir_str_eq(path, WEIR_S("/big"))  ? say_big
                          : weir_str_eq(path, WEIR_S("/echo")) ? echo
                                                               : say_tls;
 }
+
+static uint32_t requests_max; /* of a connection, for the next service */
 
 struct service {
     struct http_server *server;
@@ -100,6 +111,7 @@ static void service_start(struct service *s, const char *cert, const char *clien
                                                             .addr_count = 1,
                                                             .handle = handle,
                                                             .tls = s->tls,
+                                                            .requests_max = requests_max,
                                                             .drain_ms = 1000,
                                                             .drain_idle_ms = 1 },
                                 &s->server),
@@ -184,6 +196,27 @@ TASK_TEST(the_name_is_asked_for)
     make_client(&client, &tls);
     CHECK_INT(weir_fetch(url(&s, "localhost", "/"), &r, .client = client), 0);
     expect(r.body, "TLSv1.3 http/1.1 localhost ");
+    weir_client_free(client);
+    service_stop(&s);
+    return 0;
+}
+
+TASK_TEST(sessions_are_resumed)
+{
+    weir_tls_client_opts tls = { .size = sizeof(tls), .ca = file("ca.pem") };
+    weir_client *client;
+    weir_response r;
+    struct service s;
+
+    (void)arg;
+    requests_max = 1; /* so that each call needs a connection of its own */
+    service_start(&s, "server", NULL);
+    requests_max = 0;
+    make_client(&client, &tls);
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(weir_fetch(url(&s, "127.0.0.1", "/new"), &r, .client = client), 0);
+        expect(r.body, i == 0 ? "new" : "resumed");
+    }
     weir_client_free(client);
     service_stop(&s);
     return 0;
@@ -328,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_go_over_tls),
         cmocka_unit_test(the_name_is_asked_for),
+        cmocka_unit_test(sessions_are_resumed),
         cmocka_unit_test(servers_that_are_not_who_they_should_be_are_refused),
         cmocka_unit_test(clients_show_certificates),
         cmocka_unit_test(handshakes_that_fail_are_counted),

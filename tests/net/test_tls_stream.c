@@ -4,8 +4,10 @@
 #include <weir/stream.h>
 #include <weir/tls.h>
 
+#include "base/chain.h"
 #include "rt/rt.h"
 #include "support/certificates.h"
+#include "support/fault.h"
 #include "support/sweep.h"
 
 static struct cert_set set;
@@ -370,6 +372,63 @@ static void they_can_be_cancelled_at_every_wait(void **state)
     assert_true(waits >= 3 && in_sim_waits >= 5);
 }
 
+/* ---- allocations that fail ------------------------------------------------------------------ */
+
+/* As converse(), but nothing has to succeed. */
+static int try_to_talk(void *arg)
+{
+    const weir_tls_certificate certificates[] = {
+        { .certificate = file("server.pem"), .key = file("server.key") }, { 0 }
+    };
+    struct side side = { 0 };
+    weir_stream *s = NULL;
+    weir_str data;
+    int rc = weir_tls_server_new(&side.server, .certificates = certificates);
+
+    (void)arg;
+    if (rc == 0)
+        rc = weir_tls_client_new(&side.client, .ca = file("ca.pem"));
+    if (rc == 0)
+        rc = weir_listen("127.0.0.1:0", &side.listener);
+    if (rc == 0) {
+        snprintf(side.address, sizeof(side.address), "127.0.0.1:%u",
+                 weir_listener_port(side.listener));
+        WEIR_SCOPE(scope) {
+            weir_go(scope, serve_echo, &side);
+            rc = weir_tls_connect(side.client, side.address, &s);
+            if (rc == 0)
+                rc = (int)weir_stream_write(s, WEIR_S("hello"));
+            if (rc == 5)
+                rc = (int)weir_stream_read(s, &data);
+            weir_stream_close(s);
+            if (rc < 0)
+                weir_cancel(scope);
+            if (weir_join(scope) < 0 && rc == 5)
+                rc = -ECANCELED;
+        }
+    }
+    weir_listener_close(side.listener);
+    weir_tls_free(side.server);
+    weir_tls_free(side.client);
+    return rc < 0 ? rc : 0;
+}
+
+static int in_runtime(void *arg)
+{
+    int rc = weir_run(try_to_talk, arg, .loops = 1, .grace_ms = 1000, .block_threads = 1);
+
+    weir_recover();
+    chain_thread_done();
+    return rc;
+}
+
+static void any_allocation_may_fail(void **state)
+{
+    (void)state;
+    assert_int_equal(in_runtime(NULL), 0);
+    printf("allocations: %lld\n", (long long)fault_sweep(in_runtime, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +439,7 @@ int main(void)
         cmocka_unit_test(a_client_that_is_silent_is_given_up),
         cmocka_unit_test(a_stream_can_begin_in_the_clear),
         cmocka_unit_test(they_can_be_cancelled_at_every_wait),
+        cmocka_unit_test(any_allocation_may_fail),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -148,7 +148,7 @@ int weir_tls_connect(weir_tls *tls, const char *address, weir_stream **ret_strea
         rc = tls_context_prepare(context_of(tls));
     if (rc == 0)
         rc = weir_stream_connect(address, &s);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     rc = weir_tls_start(tls, s, host, port);
     if (rc < 0) {

@@ -70,9 +70,12 @@ static void instant(struct trace_file *file, uint32_t loop, const char *name, co
 {
     trace_print(file,
                 ",\n{\"ph\":\"i\",\"s\":\"t\",\"pid\":%d,\"tid\":%u,\"name\":\"%s\",\"cat\":\"%s\","
-                "\"ts\":%.3f,\"args\":{\"task\":\"%u %u %u\",\"what\":\"%s\",\"value\":%d}}",
-                file->pid, loop + 1, name, category, event->us, loop, event->slot,
-                event->generation, event->text ? event->text : "", event->value);
+                "\"ts\":%.3f,\"args\":{\"what\":\"%s\",\"value\":%d",
+                file->pid, loop + 1, name, category, event->us, event->text ? event->text : "",
+                event->value);
+    if (event->slot != 0)
+        trace_print(file, ",\"task\":\"%u.%u.%u\"", loop, event->slot, event->generation);
+    trace_print(file, "}}");
 }
 
 static void arrow(struct trace_file *file, uint32_t loop, const char *name, char phase, double us,
@@ -97,7 +100,7 @@ static void run_ends(struct trace_file *file, uint32_t index, double us, const c
     trace_print(
         file,
         ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%u,\"name\":\"%s\",\"cat\":\"task\",\"ts\":%.3f,"
-        "\"dur\":%.3f,\"args\":{\"task\":\"%u %u %u\",\"site\":\"%s\",\"then\":\"%s%s\","
+        "\"dur\":%.3f,\"args\":{\"task\":\"%u.%u.%u\",\"site\":\"%s\",\"then\":\"%s%s\","
         "\"result\":%d",
         file->pid, index + 1, name_of(task->site), loop->run, us - loop->run, index, loop->slot,
         task->generation, task->site ? task->site : "", how, what ? what : "", value);
@@ -201,7 +204,7 @@ void trace_convert(struct trace_file *file, uint32_t loop, const struct trace_ev
 void trace_gap(struct trace_file *file, uint32_t index, uint64_t lost, double us)
 {
     struct trace_loop *loop = &file->loops[index];
-    struct trace_event event = { .us = us < 0 ? 0 : us, .value = (int32_t)lost };
+    struct trace_event event = { .us = us, .value = (int32_t)lost };
 
     loop->turn = loop->poll = -1;
     loop->slot = 0;

@@ -112,6 +112,15 @@ static bool add_texts(struct trace_file *file, yyjson_val *texts)
     return true;
 }
 
+/* In whole nanoseconds: of a slice whose begin and length are rounded apart, the end may lie
+ * behind the next one's begin, and viewers drop what does not nest. */
+static double us_of(const struct trace_file *file, double ticks)
+{
+    double ns = (ticks - file->origin) * 1e9 / file->ticks_per_second;
+
+    return ns > 0 ? (double)(uint64_t)(ns + 0.5) / 1000 : 0;
+}
+
 static bool add_events(struct trace_file *file, uint32_t loop, double ticks, yyjson_val *events)
 {
     double numbers[EVENT_NUMBERS];
@@ -128,15 +137,13 @@ static bool add_events(struct trace_file *file, uint32_t loop, double ticks, yyj
             continue;
         ticks += numbers[0];
         text = (uint32_t)numbers[4];
-        event = (struct trace_event){ .us = (ticks - file->origin) * 1e6 / file->ticks_per_second,
+        event = (struct trace_event){ .us = us_of(file, ticks),
                                       .kind = (unsigned)numbers[1],
                                       .slot = (uint32_t)numbers[2],
                                       .generation = (uint32_t)numbers[3],
                                       .text = text && text <= file->text_count ? file->texts[text]
                                                                                : NULL,
                                       .value = (int32_t)numbers[5] };
-        if (event.us < 0)
-            event.us = 0;
         file->events++;
         trace_convert(file, loop, &event);
     }
@@ -153,8 +160,7 @@ bool trace_file_line(struct trace_file *file, yyjson_val *line)
         return false;
     file->lost += lost;
     if (lost > 0)
-        trace_gap(file, (uint32_t)loop, lost,
-                  (ticks - file->origin) * 1e6 / file->ticks_per_second);
+        trace_gap(file, (uint32_t)loop, lost, us_of(file, ticks));
     return add_texts(file, yyjson_obj_get(line, "texts")) &&
            add_events(file, (uint32_t)loop, ticks, yyjson_obj_get(line, "events"));
 }

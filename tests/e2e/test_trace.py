@@ -17,7 +17,6 @@ import urllib.request
 WEIR, HELLO = sys.argv.pop(1), sys.argv.pop(1)
 LIMIT_S = 60
 # Both ends of a slice are rounded to a nanosecond.
-ROUNDING_US = 0.003
 
 
 def free_port():
@@ -72,15 +71,15 @@ class Hello:
 
 
 def overlapping(slices):
-    """Pairs of slices of one thread of which neither lies in the other."""
+    """Pairs of slices of one thread of which neither lies in the other, to the nanosecond."""
     found, open_ends = [], []
-    for event in sorted(slices, key=lambda e: (e["ts"], -e["dur"])):
-        end = event["ts"] + event["dur"]
-        while open_ends and open_ends[-1] <= event["ts"] + ROUNDING_US:
+    spans = [(round(event["ts"] * 1000), round(event["dur"] * 1000)) for event in slices]
+    for begin, length in sorted(spans, key=lambda span: (span[0], -span[1])):
+        while open_ends and open_ends[-1] <= begin:
             open_ends.pop()
-        if open_ends and end > open_ends[-1] + ROUNDING_US:
-            found.append(event)
-        open_ends.append(end)
+        if open_ends and begin + length > open_ends[-1]:
+            found.append((begin, length))
+        open_ends.append(begin + length)
     return found
 
 

@@ -17,6 +17,8 @@
 #include "ops/control_path.h"
 #include "ps/ps.h"
 
+#define LINE_COLUMNS 120 /* of a process's arguments, those that are shown */
+
 struct group {
     const char *name, *site, *path, *state, *waits_for, *task, *stack;
     const char *suspect; /* the last one's that is one; "": none is */
@@ -315,19 +317,25 @@ static int show_task(struct control_client *client, const struct ps_settings *se
 
 /* ---- which processes there are --------------------------------------------------------------- */
 
+/* With its arguments, which tell a gateway from the demo beside it. */
 static void print_process(long pid, const char *note)
 {
-    char path[64], name[64] = "";
+    char path[64], words[LINE_COLUMNS] = "";
+    const char *folder;
+    size_t len;
     FILE *file;
 
-    snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+    snprintf(path, sizeof(path), "/proc/%ld/cmdline", pid);
     file = fopen(path, "re");
-    if (file && fgets(name, sizeof(name), file))
-        name[strcspn(name, "\n")] = '\0';
+    len = file ? fread(words, 1, sizeof(words) - 1, file) : 0;
     if (file)
         fclose(file);
+    folder = strrchr(words, '/'); /* of the program: its arguments come behind a zero */
+    for (size_t i = 0; i + 1 < len; i++)
+        if (words[i] == '\0')
+            words[i] = ' ';
     printf("%8ld  ", pid);
-    print_text(name, 0);
+    print_text(folder ? folder + 1 : words, 0);
     printf("%s\n", note);
 }
 
@@ -347,7 +355,7 @@ static int list_folder(const char *folder)
             continue;
         rc = control_client_open(&client, (pid_t)pid);
         if (rc == 0 || rc == -ETIMEDOUT) {
-            print_process(pid, rc == 0 ? "" : "  takes no connection");
+            print_process(pid, rc == 0 ? "" : "  (takes no connection)");
             count++;
         }
         control_client_close(&client);
@@ -420,8 +428,9 @@ static const struct cli_flag flags[] = {
     { "--json", NULL, read_json, NULL, "print what the program answers, for other programs" },
     { "--loop", "N", read_loop, "a number from 0 to 255", "tasks of one loop only" },
     { "--state", "STATE", read_state, "queued, ready, running, parked, away or ended",
-      "tasks in one state only" },
-    { "--sort", "KEY", read_sort, "age or wait", "the oldest first, or the longest wait (age)" },
+      "only tasks that are queued, ready, running, parked, away or ended" },
+    { "--sort", "KEY", read_sort, "age or wait",
+      "age or wait: the oldest first, or the longest wait (age)" },
     { "--raw", NULL, read_raw, NULL,
       "read the program's memory, and ask it for nothing: also when it is stuck or stopped" },
     { "--stack", NULL, read_stack, NULL, "with the stack of each line's oldest task" },
@@ -464,6 +473,11 @@ static int ask(const struct cli_command *command, const struct ps_settings *sett
         return cli_mistake(command, "--raw takes the number of a process, and no more");
     if (settings->raw)
         return show_raw(settings, (pid_t)pid);
+    if (settings->json && settings->stack && !task)
+        return cli_mistake(command,
+                           "--json has stacks with --raw, or of one task: weir ps --json "
+                           "%s TASK",
+                           process);
     rc = asked_open(command, process, &client);
     if (rc != CLI_GO_ON)
         return rc;

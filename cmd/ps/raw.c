@@ -281,7 +281,10 @@ static int read_all(struct reader *r, const struct ps_settings *settings, struct
     count = half_at(r, places[1]);
     if (!loops || count == 0 || count > LOOPS_MAX)
         return weir_fail(-ENOENT, "process %ld: no runtime runs in it now", (long)r->pid);
-    strbuf_add_c(out, "{\"tasks\":[");
+    if (settings->loop >= (long)count)
+        return weir_fail(-ENOENT, "process %ld: there are %u loops, from 0 on", (long)r->pid,
+                         count);
+    strbuf_addf(out, "{\"pid\":%ld,\"tasks\":[", (long)r->pid);
     for (uint32_t i = 0; i < count; i++)
         if (settings->loop < 0 || (uint32_t)settings->loop == i)
             add_loop(r, loops + (uint64_t)i * l->loop_bytes, out);

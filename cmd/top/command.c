@@ -98,7 +98,8 @@ static bool read_sort(void *to, const char *value)
 static const struct cli_flag flags[] = {
     { "--interval", "TIME", read_interval, "a time from 100ms to 30s", "look so often (1s)" },
     { "--once", NULL, read_once, NULL, "print one frame as text, for scripts" },
-    { "--sort", "KEY", read_sort, "count, age or wait", "with --once: the order (count)" },
+    { "--sort", "KEY", read_sort, "count, age or wait",
+      "the order at first: count, age or wait (count)" },
     { NULL, NULL, NULL, NULL, NULL },
 };
 
@@ -116,7 +117,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
         return rc;
     if (settings.once)
         rc = print_once(command, &client, &settings);
-    else if (top_live(&client, strchr(operand, '/') ? operand : NULL, settings.interval_ms) < 0)
+    else if (top_live(&client, strchr(operand, '/') ? operand : NULL, settings.interval_ms,
+                      settings.sort) < 0)
         rc = asked_fail(command);
     else
         rc = 0;

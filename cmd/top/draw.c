@@ -57,17 +57,23 @@ static void add_time(struct drawing *d, double ms)
 
 /* ---- the head ---------------------------------------------------------------------------- */
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static void draw_loop(struct drawing *d, size_t index, const struct top_loop *loop)
 {
     strbuf_addf(&d->line, "loop %-3zu ", index);
     if (loop->compared)
-        strbuf_addf(&d->line, "busy %5.1f %%  longest turn %8.3f ms  ", loop->busy_share * 100,
+        strbuf_addf(&d->line, "busy %5.1f %%  max turn %7.3f ms  ", loop->busy_share * 100,
                     loop->longest_ms);
     else
-        strbuf_add_c(&d->line, "busy     - %  longest turn        - ms  ");
+        strbuf_add_c(&d->line, "busy     - %  max turn       - ms  ");
     if (loop->answered) {
-        strbuf_addf(&d->line, "lag %8.3f ms  %llu tasks, %llu ready", loop->lag_ms,
-                    (unsigned long long)loop->tasks, (unsigned long long)loop->ready);
+        strbuf_addf(&d->line, "lag %7.3f ms  %llu task%s, %llu ready", loop->lag_ms,
+                    (unsigned long long)loop->tasks, plural(loop->tasks),
+                    (unsigned long long)loop->ready);
     } else if (loop->held_task) {
         strbuf_addf(&d->line, "HELD UP by %s (%s, started at %s)",
                     *loop->held_name ? loop->held_name : "a task", loop->held_task,
@@ -81,12 +87,18 @@ static void draw_loop(struct drawing *d, size_t index, const struct top_loop *lo
 static void draw_head(struct drawing *d, const struct top_frame *frame)
 {
     unsigned long long seconds = (unsigned long long)(frame->uptime_ms / 1000);
-    size_t shown = frame->loop_count;
+    size_t shown = frame->loop_count, hidden = 0;
+    enum top_view view = d->look->view;
 
     strbuf_addf(&d->line, "%s, process %ld", frame->program, frame->pid);
-    strbuf_addf(&d->line, ", up %llu:%02llu:%02llu, %llu tasks, memory %.1f MiB", seconds / 3600,
-                seconds / 60 % 60, seconds % 60, (unsigned long long)frame->tasks,
-                frame->memory_bytes / 1048576);
+    if (view != TOP_TASK) /* what a view's answer does not tell would stand still in it */
+        strbuf_addf(&d->line, ", up %llu:%02llu:%02llu", seconds / 3600, seconds / 60 % 60,
+                    seconds % 60);
+    if (view == TOP_KINDS)
+        strbuf_addf(&d->line, ", %llu task%s", (unsigned long long)frame->tasks,
+                    plural(frame->tasks));
+    if (view != TOP_TASK)
+        strbuf_addf(&d->line, ", memory %.1f MiB", frame->memory_bytes / 1048576);
     end_line(d, false);
     /* A machine of many cores has more loops than a terminal has lines: those that are in
      * trouble are shown always. */
@@ -95,9 +107,11 @@ static void draw_head(struct drawing *d, const struct top_frame *frame)
     for (size_t i = 0; i < frame->loop_count; i++) {
         if (i < shown || !frame->loops[i].answered)
             draw_loop(d, i, &frame->loops[i]);
+        else
+            hidden++;
     }
-    if (shown < frame->loop_count) {
-        strbuf_addf(&d->line, "and %zu loops more", frame->loop_count - shown);
+    if (hidden > 0) {
+        strbuf_addf(&d->line, "and %zu loop%s more", hidden, plural(hidden));
         end_line(d, false);
     }
 }
@@ -114,7 +128,9 @@ static void draw_titles(struct drawing *d, enum top_view view, enum top_sort sor
                 sort == TOP_BY_WAIT ? "WAITS*" : "WAITS");
     add_padded(d, "STATE", 8);
     add_padded(d, "WAITS FOR", 16);
-    strbuf_add_c(&d->line, view == TOP_KINDS ? "STARTED AT  NAME" : "NAME in SCOPES");
+    if (view == TOP_KINDS)
+        add_padded(d, "NAME", 12);
+    strbuf_add_c(&d->line, view == TOP_KINDS ? "STARTED AT" : "NAME in SCOPES");
     end_line(d, false);
 }
 
@@ -131,10 +147,12 @@ static void draw_row(struct drawing *d, enum top_view view, const struct top_row
         strbuf_addf(&d->line, "%10s ", "-");
     add_padded(d, row->state, 8);
     add_padded(d, row->waits_for, 16);
-    if (view == TOP_KINDS)
-        strbuf_addf(&d->line, "%s  %s", row->site, row->name);
-    else
+    if (view == TOP_KINDS) {
+        add_padded(d, row->name, 12);
+        strbuf_add_c(&d->line, row->site);
+    } else {
         strbuf_addf(&d->line, "%s  in %s", row->name, row->path);
+    }
     if (*row->route)
         strbuf_addf(&d->line, "  route %s", row->route);
     if (row->suspects > 0)
@@ -224,8 +242,7 @@ static void draw_foot(struct drawing *d)
         strbuf_add_c(&d->line, "up, down: scroll  Esc: back  q: quit");
     else
         strbuf_addf(&d->line,
-                    "sort by %sage (a) or wait (w)  up, down: select  Enter: look in  %s"
-                    "q: quit",
+                    "sort by %sage (a), wait (w)  up, down: select  Enter: look in  %sq: quit",
                     look->view == TOP_KINDS ? "count (c), " : "",
                     look->view == TOP_KINDS ? "" : "Esc: back  ");
     end_line(d, look->notice);
@@ -244,7 +261,8 @@ void top_draw(struct strbuf *out, const struct top_frame *frame, struct top_look
     else
         draw_rows(&d, frame, look);
     if (look->view != TOP_TASK && frame->left_out > 0 && room_left(&d) > 0) {
-        strbuf_addf(&d.line, "and %llu tasks more", (unsigned long long)frame->left_out);
+        strbuf_addf(&d.line, "and %llu task%s more", (unsigned long long)frame->left_out,
+                    plural(frame->left_out));
         end_line(&d, false);
     }
     if (look->height > 0)

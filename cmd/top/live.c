@@ -300,14 +300,15 @@ static bool turn(struct live *l)
     return true;
 }
 
-int top_live(struct control_client *client, const char *path, uint32_t interval_ms)
+int top_live(struct control_client *client, const char *path, uint32_t interval_ms,
+             enum top_sort sort)
 {
     struct live l = { .client = client,
                       .path = path,
                       .interval_ms = interval_ms,
                       .json = STRBUF_INIT,
                       .dirty = true,
-                      .look = { .sort = TOP_BY_COUNT } };
+                      .look = { .sort = sort } };
     bool ended_by_user = false;
     long pid;
 

@@ -100,6 +100,7 @@ bool top_screen_wait(int fd, int timeout_ms, bool *ret_ready, bool *ret_resized)
 enum top_key top_screen_key(void);
 
 /* Watch until the user, a signal or the program ends it: an exit code. */
-int top_live(struct control_client *client, const char *path, uint32_t interval_ms);
+int top_live(struct control_client *client, const char *path, uint32_t interval_ms,
+             enum top_sort sort);
 
 #endif

@@ -264,8 +264,8 @@ static int print_all(struct strbuf *out)
         if (rc < 0)
             add_silent_loop(&silent, i, rc);
     }
-    strbuf_addf(out, "process %d: %llu tasks on %u loops\n", (int)getpid(),
-                (unsigned long long)d.tasks, loops);
+    strbuf_addf(out, "process %d: %llu task%s on %u loop%s\n", (int)getpid(),
+                (unsigned long long)d.tasks, d.tasks == 1 ? "" : "s", loops, loops == 1 ? "" : "s");
     strbuf_add(out, strbuf_str(&silent));
     add_groups(&d);
     strbuf_done(&silent);

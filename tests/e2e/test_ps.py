@@ -65,11 +65,22 @@ class Ps(unittest.TestCase):
         code, _, error = self.ps(self.pid, "--loop", "7")
         self.assertEqual(code, 1)
         self.assertIn("there are 2, from 0 on", error)
+        code, _, error = self.ps(self.pid, "--loop", "7", "--raw")
+        self.assertEqual(code, 1)
+        self.assertIn("there are 2 loops, from 0 on", error)
+
+    def test_stacks_in_json_are_of_one_task_or_raw(self):
+        code, _, error = self.ps(self.pid, "--json", "--stack")
+        self.assertEqual(code, 2)
+        self.assertIn("--raw", error)
+        raw = json.loads(self.ps(self.pid, "--json", "--stack", "--raw")[1])
+        self.assertEqual(raw["pid"], int(self.pid))
+        self.assertIn("stack", raw["tasks"][0])
 
     def test_the_processes_are_listed(self):
         code, out, _ = self.ps()
         self.assertEqual(code, 0)
-        self.assertRegex(out, rf"(?m)^ +{self.pid}  hello$")
+        self.assertRegex(out, rf"(?m)^ +{self.pid}  hello --listen 127.0.0.1:0 --loops 2$")
 
     def test_what_can_not_be_asked_is_told_apart(self):
         for process, code, words in [
@@ -93,7 +104,7 @@ class Ps(unittest.TestCase):
             self.assertEqual(code, 0)
             if "takes no connection" in out:
                 break
-        self.assertRegex(out, rf"{self.pid}  hello  takes no connection")
+        self.assertRegex(out, rf"{self.pid}  hello .*  \(takes no connection\)")
         code, _, error = self.ps(self.pid)
         self.assertEqual(code, 1)
         self.assertIn(f"`weir ps --raw {self.pid}`", error)

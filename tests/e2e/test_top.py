@@ -115,7 +115,7 @@ class Top(unittest.TestCase):
         self.assertNotIn("\x1b", done.stdout)
         self.assertRegex(done.stdout, rf"process {self.program.child.pid}, up 0:00:\d\d, ")
         # "-": there was no second look to compare with.
-        self.assertRegex(done.stdout, r"loop 0 +busy +(-|[\d.]+) %  longest turn +(-|[\d.]+) ms +lag")
+        self.assertRegex(done.stdout, r"loop 0 +busy +(-|[\d.]+) %  max turn +(-|[\d.]+) ms +lag")
         self.assertRegex(done.stdout, r"loop 1 ")
         self.assertIn("COUNT*", done.stdout)
         self.assertRegex(done.stdout, r" 1 .* parked +signal ")

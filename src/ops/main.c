@@ -170,7 +170,7 @@ static const struct flag flags[] = {
     { "--tls", "CERT KEY", read_tls, read_key, "two files (PEM)",
       "serve https with this certificate; reload it when it changes" },
     { "--admin", "ADDRESS", read_admin, NULL, "an address as in 127.0.0.1:8001",
-      "serve /healthz, /readyz and /metrics at this address" },
+      "serve /healthz, /readyz, /status and /metrics at this address" },
     { "--loops", "N", read_loops, NULL,
       "a number from 1 to " WEIR_TEXT(RT_LOOPS_MAX),
                                       "threads that serve (one a core that may be used)" },

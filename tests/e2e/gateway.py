@@ -13,25 +13,26 @@ from program import LIMIT_S, Program
 class Gateway(Program):
     """with Gateway(weir, services, routes) as g: g.get("/api")
 
-    services are lines of YAML below `services:`, routes below `routes:`."""
+    services are lines of YAML below `services:`, routes below `routes:`, top is more of the
+    uppermost level."""
 
-    def __init__(self, weir, services, routes, *flags, env=None):
+    def __init__(self, weir, services, routes, *flags, env=None, top="", scheme="http"):
         self.folder = tempfile.TemporaryDirectory(prefix="weir-e2e-")
         file = Path(self.folder.name) / "gateway.yaml"
-        file.write_text("listen: \"127.0.0.1:0\"\nadmin: \"127.0.0.1:0\"\nservices:\n" +
-                        indent(services, 2) + "routes:\n" + indent(routes, 2))
+        file.write_text("listen: \"127.0.0.1:0\"\nadmin: \"127.0.0.1:0\"\n" + top +
+                        "services:\n" + indent(services, 2) + "routes:\n" + indent(routes, 2))
         self._start([weir, "gateway", "--log-format", "json", "--loops", "1", *flags, str(file)],
-                    env)
+                    env, scheme)
 
-    def _start(self, command, env):
+    def _start(self, command, env, scheme="http"):
         self.lines = []
         self.news = threading.Condition()
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, env={**os.environ, **(env or {})})
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        self.address = self._address("listening on http://")
-        self.admin = self._address("/healthz, /readyz and /metrics on http://")
+        self.address = self._address(f"listening on {scheme}://")
+        self.admin = self._address("/healthz, /readyz, /status and /metrics on http://")
 
     def __exit__(self, fault=None, *rest):
         super().__exit__(fault, *rest)

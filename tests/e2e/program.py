@@ -27,7 +27,7 @@ class Program:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         self.address = self._address("listening on http://")
-        self.admin = self._address("/healthz, /readyz and /metrics on http://") if admin else None
+        self.admin = self._address("/healthz, /readyz, /status and /metrics on http://") if admin else None
 
     def __enter__(self):
         return self

@@ -11,6 +11,7 @@ import unittest
 
 FOLDER = sys.argv.pop(1)
 SOURCES = os.path.join(os.path.dirname(__file__), "..", "..", "examples", "pitfalls")
+GUIDE = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "guide-inspect.md")
 LIMIT_S = 60
 
 
@@ -127,6 +128,22 @@ class Leaked(unittest.TestCase):
         self.assertIn(line_of("leaked", "weir_go(s, order_jobs, NULL);"), line["last_sender"])
         self.assertIn(line_of("leaked", "weir_go(s, work"), line["task_1"])
         self.assertIn(line_of("leaked", "waits here"), line["task_1"])
+
+
+class Guide(unittest.TestCase):
+    def test_the_places_that_it_shows_are_those_that_are_printed(self):
+        with open(GUIDE) as guide:
+            # Of collatz(), any of its lines may be the one that was found.
+            shown = re.findall(r"(?<!collatz  )(examples/pitfalls/(\w+)\.c:\d+)\b",
+                               guide.read())
+        programs = {name for _, name in shown}
+
+        self.assertEqual(programs, {"blocked", "unseen", "deadlock", "backpressure", "leaked"})
+        for program in sorted(programs):
+            printed = json.dumps(run(program)[1])
+            for place in sorted({place for place, name in shown if name == program}):
+                with self.subTest(place=place):
+                    self.assertRegex(printed, re.escape(place) + r"\b")
 
 
 if __name__ == "__main__":

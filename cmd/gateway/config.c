@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/client.h>
 #include <weir/error.h>
+#include <weir/tls.h>
 
 #include "base/alloc.h"
 
@@ -17,13 +19,28 @@ static WEIR_TYPE(breaker_type, struct config_breaker,
                  WEIR_DURATION_MS(cooldown_ms, .key = "cooldown", WEIR_RANGE(1, CONFIG_TIME_MAX_MS),
                                   WEIR_DEFAULT(5000), .help = "how long it stays open: 5s"));
 
+static WEIR_NAMES(http2_names, { "auto", WEIR_HTTP2_AUTO },
+                  { "always", WEIR_HTTP2_PRIOR_KNOWLEDGE }, { "never", WEIR_HTTP2_OFF });
+
+static WEIR_TYPE(
+    service_tls_type, struct config_service_tls,
+    WEIR_STR(ca, .optional = true, .help = "file of the CAs to trust, in place of the system's"),
+    WEIR_STR(certificate, .optional = true,
+             .help = "file of the certificate to show to the service"),
+    WEIR_STR(key, .optional = true, .help = "file of its private key"),
+    WEIR_STR(name, .optional = true,
+             .help = "the name in the service's certificate, when it is not the url's"));
+
 static WEIR_TYPE(service_type, struct config_service,
                  WEIR_STR(url, .help = "where the service is: \"http://127.0.0.1:9001\""),
                  WEIR_DURATION_MS(timeout_ms, .key = "timeout", WEIR_RANGE(1, CONFIG_TIME_MAX_MS),
                                   WEIR_DEFAULT(CONFIG_TIMEOUT_MS), .help = "for one call: 300ms"),
                  WEIR_U32(max_connections, WEIR_RANGE(1, 65535), WEIR_DEFAULT(256),
                           .help = "calls at once: 256"),
-                 WEIR_OBJECT(breaker, &breaker_type, .optional = true));
+                 WEIR_OBJECT(breaker, &breaker_type, .optional = true),
+                 WEIR_ENUM(http2, &http2_names, WEIR_DEFAULT(WEIR_HTTP2_AUTO),
+                           .help = "auto: with https, if the service chooses it"),
+                 WEIR_OBJECT_PTR(tls, &service_tls_type));
 
 static WEIR_TYPE(part_type, struct config_part,
                  WEIR_STR(service, .help = "the name of one of `services`"),
@@ -41,11 +58,32 @@ static WEIR_TYPE(route_type, struct config_route,
                           .optional = true),
                  WEIR_OBJECT_PTR(proxy, &proxy_type));
 
+static WEIR_NAMES(profile_names, { "intermediate", WEIR_TLS_INTERMEDIATE },
+                  { "modern", WEIR_TLS_MODERN });
+
+static WEIR_TYPE(certificate_type, struct config_certificate,
+                 WEIR_STR(certificate, .help = "file: the certificate and its chain"),
+                 WEIR_STR(key, .help = "file of its private key"),
+                 WEIR_STR(ocsp, .optional = true, .help = "file of an OCSP response for it"));
+
+static WEIR_TYPE(tls_type, struct config_tls,
+                 WEIR_STR(certificate, .help = "file: the certificate and its chain"),
+                 WEIR_STR(key, .help = "file of its private key"),
+                 WEIR_STR(ocsp, .optional = true, .help = "file of an OCSP response for it"),
+                 WEIR_ARRAY(others, WEIR_OBJECT_ITEM(&certificate_type),
+                            WEIR_LENGTH(1, CONFIG_CERTIFICATES_MAX), .optional = true,
+                            .help = "certificates for other names"),
+                 WEIR_ENUM(profile, &profile_names, WEIR_DEFAULT(WEIR_TLS_INTERMEDIATE),
+                           .help = "modern: TLS 1.3 alone; intermediate: 1.2 too"),
+                 WEIR_STR(client_ca, .optional = true,
+                          .help = "file: who signs the certificates that clients must have"));
+
 static WEIR_TYPE(config_type, struct config,
                  WEIR_STR(listen, .format = WEIR_HOST_PORT,
                           .help = "where clients connect: 127.0.0.1:8080"),
                  WEIR_STR(admin, .format = WEIR_HOST_PORT, .optional = true,
                           .help = "where /healthz, /readyz and /metrics are: 127.0.0.1:8081"),
+                 WEIR_OBJECT_PTR(tls, &tls_type),
                  WEIR_MAP(services, &service_type, WEIR_LENGTH(1, CONFIG_SERVICES_MAX),
                           .help = "name the services, each with its `url`"),
                  WEIR_ARRAY(routes, WEIR_OBJECT_ITEM(&route_type),

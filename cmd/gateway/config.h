@@ -23,6 +23,25 @@
 #define CONFIG_BYTES_MAX (4u << 20)
 #define CONFIG_TIME_MAX_MS 3600000
 #define CONFIG_TIMEOUT_MS 1000 /* of a service that does not say */
+#define CONFIG_CERTIFICATES_MAX 64
+
+struct config_certificate {
+    weir_str certificate, key, ocsp; /* files; absent: none */
+};
+
+/* Towards clients. */
+struct config_tls {
+    weir_str certificate, key, ocsp; /* of the first */
+    struct config_certificate *others;
+    size_t others_count;
+    int profile; /* weir_tls_profile */
+    weir_str client_ca;
+};
+
+/* Towards a service. */
+struct config_service_tls {
+    weir_str ca, certificate, key, name; /* absent: not given */
+};
 
 struct config_breaker {
     uint32_t failures, cooldown_ms;
@@ -33,6 +52,8 @@ struct config_service {
     uint32_t timeout_ms;
     uint32_t max_connections;
     struct config_breaker breaker;
+    int http2; /* weir_http2 */
+    struct config_service_tls *tls;
 };
 
 struct config_service_entry {
@@ -67,6 +88,7 @@ struct config_route {
 struct config {
     weir_str listen;
     weir_str admin; /* absent: none */
+    struct config_tls *tls;
     struct config_service_entry *services;
     size_t services_count;
     struct config_route *routes;

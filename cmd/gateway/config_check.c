@@ -215,6 +215,24 @@ static void check_url(struct check *c, const struct frame *at, weir_str text)
              "`url` has a path or a query of its own");
 }
 
+/* What is said of TLS must come to something: RFC 9110, section 4.2. */
+static void check_service_tls(struct check *c, const struct frame *up, const struct yaml_node *node)
+{
+    struct frame tls = { .up = up, .key = WEIR_S("tls") };
+    struct frame key = { .up = &tls, .key = WEIR_S("key") };
+    const struct yaml_node *given = member(node, "tls");
+    weir_str url = scalar(member(node, "url")), scheme;
+
+    if (is_null(given))
+        return;
+    scheme = weir_str_from(url.ptr, url.len < 6 ? url.len : 6);
+    if (url.ptr && !weir_str_eq_nocase(scheme, WEIR_S("https:")))
+        tell(c, &tls, "write `https://` in `url`, or leave out `tls`",
+             "`tls` is for services over https, and this one's `url` is not");
+    if (scalar(member(given, "key")).ptr && !scalar(member(given, "certificate")).ptr)
+        tell(c, &key, "add `certificate`, or leave out `key`", "a `key` needs its `certificate`");
+}
+
 static void check_services(struct check *c)
 {
     struct frame root = { .key = WEIR_S("services") };
@@ -229,6 +247,7 @@ static void check_services(struct check *c)
         check_name(c, &at, "service", key->text);
         if (text.ptr)
             check_url(c, &url, text);
+        check_service_tls(c, &at, key->value);
     }
 }
 

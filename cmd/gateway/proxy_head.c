@@ -82,19 +82,30 @@ static weir_str client_host(weir_exchange *x)
     return address;
 }
 
+/* RFC 9110, section 7.6.3: the version that the request came in. */
+static weir_str received_as(const weir_exchange *x)
+{
+    weir_str version = exchange_version(x);
+
+    return weir_str_eq(version, WEIR_S("2"))     ? WEIR_S("2 weir")
+           : weir_str_eq(version, WEIR_S("1.0")) ? WEIR_S("1.0 weir")
+                                                 : WEIR_S("1.1 weir");
+}
+
 static size_t add_forwarded(weir_exchange *x, const struct http_head *head, weir_http_field *fields)
 {
-    weir_str via = head->version_minor == 0 ? WEIR_S("1.0 weir") : WEIR_S("1.1 weir");
+    weir_tls_info tls;
+    weir_str scheme = weir_client_tls(x, &tls) ? WEIR_S("https") : WEIR_S("http");
     size_t n = 0;
 
     fields[n++] = (weir_http_field){ WEIR_S("X-Forwarded-For"),
                                      list_with(head, HTTP_X_FORWARDED_FOR, client_host(x)) };
     fields[n++] = (weir_http_field){ WEIR_S("X-Forwarded-Proto"),
-                                     list_with(head, HTTP_X_FORWARDED_PROTO, WEIR_S("http")) };
+                                     list_with(head, HTTP_X_FORWARDED_PROTO, scheme) };
     if (head->authority.ptr)
         fields[n++] = (weir_http_field){ WEIR_S("X-Forwarded-Host"),
                                          list_with(head, HTTP_X_FORWARDED_HOST, head->authority) };
-    fields[n++] = (weir_http_field){ WEIR_S("Via"), list_with(head, HTTP_VIA, via) };
+    fields[n++] = (weir_http_field){ WEIR_S("Via"), list_with(head, HTTP_VIA, received_as(x)) };
     return n;
 }
 

@@ -137,8 +137,25 @@ static int no_memory(const struct serve *serve)
     return 1;
 }
 
+/* What the configuration says of TLS, for the server; certificates has room for an end. */
+static void fill_tls(const struct config_tls *c, weir_tls_certificate *certificates,
+                     weir_tls_server_opts *ret_opts)
+{
+    certificates[0] = (weir_tls_certificate){ c->certificate.ptr, c->key.ptr, c->ocsp.ptr };
+    for (size_t i = 0; i < c->others_count; i++)
+        certificates[i + 1] = (weir_tls_certificate){ c->others[i].certificate.ptr,
+                                                      c->others[i].key.ptr, c->others[i].ocsp.ptr };
+    *ret_opts = (weir_tls_server_opts){ .size = sizeof(*ret_opts),
+                                        .certificates = certificates,
+                                        .profile = (weir_tls_profile)c->profile,
+                                        .client_ca = c->client_ca.ptr,
+                                        .watch = true };
+}
+
 int serve_gateway(struct serve *serve)
 {
+    weir_tls_certificate certificates[CONFIG_CERTIFICATES_MAX + 2] = { { 0 } };
+    weir_tls_server_opts tls;
     const struct serve_settings *settings = &serve->flags;
     weir_app *app = weir_app_new(.title = "weir");
     bool off;
@@ -153,13 +170,16 @@ int serve_gateway(struct serve *serve)
         return no_memory(serve);
     }
     rc = check_app(serve, app);
+    if (serve->config->tls)
+        fill_tls(serve->config->tls, certificates, &tls);
     off = settings->control && strcmp(settings->control, "off") == 0;
     status_add(gateway_status, serve->gateway);
     if (rc == 0)
         rc = weir_serve(app, .program = serve->program, .listen = { serve->config->listen.ptr },
-                        .admin = serve->config->admin.ptr, .loops = settings->loops,
-                        .backend = settings->backend, .grace_ms = settings->grace_ms,
-                        .log_level = settings->log_level, .log_form = settings->log_form,
+                        .tls = serve->config->tls ? &tls : NULL, .admin = serve->config->admin.ptr,
+                        .loops = settings->loops, .backend = settings->backend,
+                        .grace_ms = settings->grace_ms, .log_level = settings->log_level,
+                        .log_form = settings->log_form,
                         .inspect = { .blocked_ms = settings->blocked_ms,
                                      .no_socket = off,
                                      .socket = off ? NULL : settings->control },

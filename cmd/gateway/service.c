@@ -32,6 +32,8 @@ static const struct {
     [OUTCOME_SERVER_ERROR] = { "server_error", 502, WEIR_ESTATUS, NULL },
     [OUTCOME_BAD_ANSWER] = { "bad_answer", 502, WEIR_EBODY, "sent an answer that can't be used" },
     [OUTCOME_UNREACHABLE] = { "unreachable", 502, -ECONNREFUSED, "can't be reached" },
+    [OUTCOME_TLS] = { "tls", 502, WEIR_ETLS,
+                      "could not be reached by TLS; the gateway's log says why" },
     [OUTCOME_LOST] = { "lost", 502, -ECONNRESET, "broke off the connection" },
     [OUTCOME_TIMEOUT] = { "timeout", 504, -ETIMEDOUT, NULL },
     [OUTCOME_BREAKER] = { "breaker_open", 503, -ECANCELED,
@@ -58,6 +60,7 @@ enum outcome outcome_of_code(int rc)
     case -EPIPE:
     case -ECONNABORTED:
     case WEIR_ETRUNCATED: return OUTCOME_LOST;
+    case WEIR_ETLS: return OUTCOME_TLS;
     case WEIR_EBREAKER: return OUTCOME_BREAKER;
     case WEIR_EFULL: return OUTCOME_FULL;
     case WEIR_EHEADSIZE:
@@ -178,22 +181,16 @@ int service_init(struct service *service, const struct config_service_entry *con
 {
     const struct config_service *c = &config->value;
     weir_str url = c->url;
-    int rc;
 
     if (url.ptr[url.len - 1] == '/')
         url.len--;
+    service->config = c;
     service->name = keep(config->key);
     service->base = keep_base(url);
     if (!service->name || !service->base)
         return -ENOMEM;
     service->timeout_ms = c->timeout_ms;
     make_metrics(service);
-    rc = weir_client_new(&service->client, .name = service->name,
-                         .max_connections = c->max_connections,
-                         .connect_timeout_ms = connect_timeout(c->timeout_ms),
-                         .max_body_bytes = ANSWER_BYTES_MAX, .unix_sockets = true);
-    if (rc < 0)
-        return rc;
     return weir_breaker_new(&service->breaker, .name = service->name,
                             .failures = c->breaker.failures, .cooldown_ms = c->breaker.cooldown_ms,
                             .probe_ms = 2 * c->timeout_ms + 1000);
@@ -207,10 +204,30 @@ void service_done(struct service *service)
     base_free(service->base);
 }
 
+static int make_client(struct service *service)
+{
+    const struct config_service *c = service->config;
+    weir_tls_client_opts tls = { .size = sizeof(tls), .watch = true };
+
+    if (c->tls) {
+        tls.ca = c->tls->ca.ptr;
+        tls.name = c->tls->name.ptr;
+        tls.certificate.certificate = c->tls->certificate.ptr;
+        tls.certificate.key = c->tls->key.ptr;
+    }
+    return weir_client_new(
+        &service->client, .name = service->name, .max_connections = c->max_connections,
+        .connect_timeout_ms = connect_timeout(c->timeout_ms), .max_body_bytes = ANSWER_BYTES_MAX,
+        .unix_sockets = true, .http2 = (weir_http2)c->http2, .tls = c->tls ? &tls : NULL);
+}
+
 int service_start(struct service *service)
 {
-    int rc = weir_client_pool(service->client, weir_str_c(service->base), &service->pool);
+    int rc = make_client(service);
 
+    if (rc < 0)
+        return weir_wrap(rc, "service `%s`", service->name);
+    rc = weir_client_pool(service->client, weir_str_c(service->base), &service->pool);
     atomic_store(&service->breaker_since_ns, clock_monotonic_ns());
     if (rc == 0)
         service->permits = weir_pool_permits(service->pool);

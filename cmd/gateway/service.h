@@ -22,6 +22,7 @@ enum outcome {
     OUTCOME_SERVER_ERROR, /* it answered 5xx */
     OUTCOME_BAD_ANSWER,   /* malformed, too large, no JSON, a redirect */
     OUTCOME_UNREACHABLE,  /* no connection */
+    OUTCOME_TLS,          /* no agreement by TLS, or its certificate is not good */
     OUTCOME_LOST,         /* the connection was lost */
     OUTCOME_TIMEOUT,
     OUTCOME_BREAKER,      /* not called: the breaker is open */
@@ -34,8 +35,9 @@ enum outcome {
 
 struct service {
     char *name, *base;    /* "users", "http://127.0.0.1:9001" */
+    const struct config_service *config;
     uint32_t timeout_ms;
-    weir_client *client;
+    weir_client *client;  /* it and its pool: from service_start() on */
     weir_pool *pool;
     weir_semaphore *permits;
     weir_breaker *breaker;
@@ -46,11 +48,12 @@ struct service {
     _Atomic int64_t breaker_since_ns;
 };
 
-/* service is all zero. 0, or a code; service_done() in every case, while the
- * runtime does not run. */
+/* service is all zero; config lives as long. 0, or a code; service_done() in every
+ * case, while the runtime does not run. */
 int service_init(struct service *service, const struct config_service_entry *config);
 void service_done(struct service *service);
-/* In a task, before the first call. */
+/* In a task, before the first call; it reads the files of TLS. 0, or a code with a
+ * sentence. */
 int service_start(struct service *service);
 /* Bring the gauges up to date. Any thread. */
 void service_refresh(struct service *service);

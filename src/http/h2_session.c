@@ -12,7 +12,9 @@
 #include "http/h2_conn.h"
 
 #define SMALL_WINDOW_BYTES 64
-#define EXPANSION_TIMES 32
+/* What each entry of HPACK's table, named once, and Huffman's code can make of a block is
+ * less; a bomb names the same entries again and again. */
+#define EXPANSION_BYTES(block) (12288 + 2 * (block))
 
 static struct h2_stream *stream_of(nghttp2_session *session, int32_t id)
 {
@@ -95,7 +97,7 @@ static void headers_complete(struct h2_conn *c, struct h2_stream *s, const nghtt
             h2_stream_input_over(s);
         return;
     }
-    if (!s->fields.over && s->fields.list_bytes / EXPANSION_TIMES > c->meter.block_bytes)
+    if (!s->fields.over && s->fields.list_bytes > EXPANSION_BYTES(c->meter.block_bytes))
         charge(c, H2_POINTS_EXPANSION, "header blocks that expand too far");
     h2_stream_serve(s, ends);
 }

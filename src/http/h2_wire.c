@@ -14,8 +14,9 @@
 
 #define REFERRED_BYTES 1024 /* a larger part of a frame is not copied */
 #define SMALL_DATA_BYTES 64
-#define CRUMB_BYTES 1024 /* so much DATA excuses one of a few bytes … */
-#define CRUMBS_MAX 64    /* … up to so many */
+#define CRUMB_BYTES 1024 /* so much DATA excuses one of a few bytes, … */
+#define CRUMBS_UPDATES 2 /* … each frame the updates that give it back, however small it is, … */
+#define CRUMBS_MAX 512   /* … up to so many */
 #define FRAME_HEADER_BYTES 9
 #define NV_OWN 5            /* of the server: status, date, type, length */
 #define NV_FEW 16
@@ -46,7 +47,7 @@ static int code_of(int rc)
  * now and then, between large pieces (HAProxy does): each large one excuses some. */
 static void count_output(struct h2_conn *c, size_t n, bool cut)
 {
-    size_t crumbs = c->crumbs + n / CRUMB_BYTES;
+    size_t crumbs = c->crumbs + CRUMBS_UPDATES + n / CRUMB_BYTES;
 
     if (!cut)
         c->crumbs = crumbs < CRUMBS_MAX ? (uint32_t)crumbs : CRUMBS_MAX;

@@ -246,6 +246,40 @@ static void many_at_once(void **state)
     served_done(&s);
 }
 
+/* Requests whose fields are all in the table, as clients repeat them. */
+static int indexed_client(struct served *s)
+{
+    struct h2_peer peer;
+    struct strbuf out = STRBUF_INIT;
+    struct h2_answer a = { 0 };
+    const uint8_t flags = NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM;
+
+    CHECK(s, h2_open(s, &peer, "", 0) == 0);
+    h2_add(&out, NGHTTP2_HEADERS, flags, 1, "\x82\x84\x86\x41\x01t", 6); /* :authority: t */
+    CHECK(s, h2_say(&peer, &out) == 0 && h2_answer(&peer, 1, &a, true) == 0 && a.status == 200);
+    for (uint32_t i = 0; i < 40; i++) {
+        struct h2_answer last = { 0 };
+
+        for (uint32_t k = 0; k < 50; k++)
+            h2_add(&out, NGHTTP2_HEADERS, flags, 2 * (50 * i + k) + 3, "\x82\x84\x86\xbe", 4);
+        CHECK(s, h2_say(&peer, &out) == 0);
+        CHECK(s, h2_answer(&peer, 2 * (50 * i + 49) + 3, &last, true) == 0 && last.status == 200);
+    }
+    h2_close(&peer);
+    return 0;
+}
+
+static void heads_out_of_the_table(void **state)
+{
+    struct served s = { 0 };
+
+    (void)state;
+    run(indexed_client, &s);
+    assert_int_equal(s.stats.answered[2], 2001);
+    assert_int_equal(served_log_count(&s, "HTTP/2"), 0);
+    served_done(&s);
+}
+
 static int bytewise_client(struct served *s)
 {
     struct h2_peer peer = { 0 };
@@ -657,6 +691,7 @@ int main(void)
         cmocka_unit_test(says_hello),
         cmocka_unit_test(head_has_no_body),
         cmocka_unit_test(many_at_once),
+        cmocka_unit_test(heads_out_of_the_table),
         cmocka_unit_test(a_byte_at_a_time),
         cmocka_unit_test(heads_are_judged),
         cmocka_unit_test(fields_are_counted),

@@ -348,8 +348,8 @@ void h2_stream_peer_gone(struct h2_stream *s)
 {
     weir_exchange *x = s->x;
 
-    if (!(s->flags & H2_SERVED)) {
-        h2_stream_reset(s, NGHTTP2_CANCEL);
+    if (!(s->flags & H2_SERVED) || s->flags & H2_ANSWERED) {
+        h2_stream_reset(s, s->flags & H2_ANSWERED ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
         return;
     }
     if (x->in && x->in->reader) {

@@ -27,7 +27,7 @@ packages_for() {
     # Go, cargo and node are taken as they are: the distribution's are too old.
     conformance) echo nghttp2-server openssl git python3 python3-venv ;;
     components) echo nghttp2-client nghttp2-server nginx-light haproxy curl openssl testssl.sh \
-                     python3 python3-venv ;;
+                     bsdextrautils python3 python3-venv ;;
     *)  echo "tools/install.sh: no purpose '$1': give build, test, lint, sanitize, bench, valgrind," \
              "cross, conformance or components" >&2
         return 1 ;;

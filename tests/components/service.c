@@ -5,7 +5,10 @@
  *     GET  /pieces/N  the same, without
  *     POST /echo      the request's body, as it comes in
  *     POST /back      the same, when it is there whole
- *     POST /count     how many bytes of the pattern came; 400 if anything else did */
+ *     POST /count     how many bytes of the pattern came; 400 if anything else did
+ *
+ * The flags are weir_main()'s; `service --modern ADDRESS CERTIFICATE KEY` serves with the TLS profile
+ * that no flag chooses. */
 #include <stdio.h>
 
 #include <weir/weir.h>
@@ -74,6 +77,18 @@ static int count(weir_exchange *x)
     return weir_reply_text(x, 200, weir_format("%llu", (unsigned long long)came).ptr);
 }
 
+static int serve_modern(weir_app *app, char **argv)
+{
+    weir_tls_certificate certificates[] = { { .certificate = argv[1], .key = argv[2] }, { 0 } };
+    weir_tls_server_opts tls = { .size = sizeof tls,
+                                 .certificates = certificates,
+                                 .profile = WEIR_TLS_MODERN };
+    int code = weir_serve(app, .listen = { argv[0] }, .loops = 1, .tls = &tls);
+
+    weir_app_free(app);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     weir_app *app = weir_app_new(.title = "Components", .body_max_bytes = WEIR_UNLIMITED);
@@ -84,5 +99,7 @@ int main(int argc, char **argv)
     weir_post(app, "/echo", echo);
     weir_post(app, "/back", back);
     weir_post(app, "/count", count);
+    if (argc == 5 && strcmp(argv[1], "--modern") == 0)
+        return serve_modern(app, argv + 2);
     return weir_main(app, argc, argv);
 }

@@ -14,6 +14,8 @@
 #ifndef WEIR_EXPORT_H
 #define WEIR_EXPORT_H
 
+#include <stdint.h>
+
 #ifdef __cplusplus
 #define WEIR_BEGIN extern "C" {
 #define WEIR_END }
@@ -26,6 +28,9 @@
 #define WEIR_MUST_USE __attribute__((warn_unused_result))
 #define WEIR_NONNULL(...) __attribute__((nonnull(__VA_ARGS__)))
 #define WEIR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+/* For an option that is a number, and whose 0 means its default: it is not to be done at all. */
+#define WEIR_OFF UINT32_MAX
 
 /* A must-use result that is dropped on purpose, and the reason. */
 #define WEIR_IGNORE(expr, why)                                                 \

@@ -23,9 +23,6 @@
 
 WEIR_BEGIN
 
-/* For an option whose 0 means its default: it is not to be done at all. */
-#define WEIR_OFF UINT32_MAX
-
 typedef struct weir_inspect_opts {
     size_t size;              /* set by the macro */
     uint32_t blocked_ms;      /* a loop that has not turned for so long, not counting time

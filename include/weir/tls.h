@@ -98,7 +98,7 @@ typedef struct weir_tls_client_opts {
     const char *alpn[WEIR_TLS_ALPN_MAX]; /* protocols to offer; unset: what the client on
                                        top speaks */
     uint32_t sessions_max;          /* servers whose session is kept, to be resumed; unset:
-                                       256; UINT32_MAX: none */
+                                       256; WEIR_OFF: none */
 
     bool no_verify;                 /* DANGER: talk to anyone who answers. Said in the log */
     bool watch;                     /* reload when a file changes */

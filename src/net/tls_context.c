@@ -19,7 +19,6 @@
 #include <openssl/evp.h>
 
 #include <weir/error.h>
-#include <weir/inspect.h>
 #include <weir/log.h>
 
 #include "base/alloc.h"

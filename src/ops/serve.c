@@ -123,7 +123,8 @@ static void say_started(const struct serve *s)
         say_address("listening on", s->tls ? "https://" : "http://",
                     http_server_addr(s->server, i));
     if (s->admin)
-        say_address("/healthz, /readyz, /status and /metrics on", "http://", http_server_addr(s->admin, 0));
+        say_address("/healthz, /readyz, /status and /metrics on", "http://",
+                    http_server_addr(s->admin, 0));
     weir_info("%u loop%s; stacks of %zu KiB with %s; grace %.1f s", loops, loops == 1 ? "" : "s",
               stacks->stack_bytes >> 10, stack_guard_name(stacks->guard), s->grace_ms / 1e3);
     say_limits(s);

@@ -33,7 +33,9 @@ int sim_peer_connect(struct sim_peer *peer, uint16_t port)
 ssize_t sim_peer_send(struct sim_peer *peer, const void *data, size_t len)
 {
     struct iovec vector = { (void *)data, len };
-    struct io_op op = { .file = &peer->file, .kind = IO_SEND, .send = { .iov = &vector, .count = 1 } };
+    struct io_op op = { .file = &peer->file,
+                        .kind = IO_SEND,
+                        .send = { .iov = &vector, .count = 1 } };
     int rc = rt_io(&op, "send");
 
     return op.send.moved > 0 ? (ssize_t)op.send.moved : rc;

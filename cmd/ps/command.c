@@ -17,6 +17,7 @@
 #include "ops/control_path.h"
 #include "ps/ps.h"
 
+#define WAIT_COLUMNS_MAX 24
 #define LINE_COLUMNS 120 /* of a process's arguments, those that are shown */
 
 struct group {
@@ -149,18 +150,30 @@ static void print_stack(struct control_client *client, const char *task)
     strbuf_done(&json);
 }
 
+static unsigned wait_columns(const struct group *groups, size_t count)
+{
+    size_t columns = 17;
+
+    for (size_t i = 0; i < count; i++)
+        if (strlen(groups[i].waits_for) > columns)
+            columns = strlen(groups[i].waits_for);
+    return columns < WAIT_COLUMNS_MAX ? (unsigned)columns : WAIT_COLUMNS_MAX;
+}
+
 static void print_groups(struct control_client *client, const struct ps_settings *settings,
                          const struct group *groups, size_t count)
 {
-    printf("  COUNT   %10s  OLDEST TASK  STATE    WAITS FOR         STARTED AT  NAME in SCOPES\n",
-           settings->by_wait ? "WAITS" : "AGE");
+    unsigned columns = wait_columns(groups, count);
+
+    printf("  COUNT   %10s  OLDEST TASK  STATE    %-*s STARTED AT  NAME in SCOPES\n",
+           settings->by_wait ? "WAITS" : "AGE", (int)columns, "WAITS FOR");
     for (size_t i = 0; i < count; i++) {
         const struct group *group = &groups[i];
 
         printf("%7zu %c ", group->count, group->suspects ? '!' : ' ');
         print_ms(group->oldest_ms);
         printf("  %-12s %-8s ", group->task, group->state);
-        print_text(*group->waits_for ? group->waits_for : "-", 17);
+        print_text(*group->waits_for ? group->waits_for : "-", columns);
         putchar(' ');
         print_text(group->site, 0);
         printf("  ");

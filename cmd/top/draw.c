@@ -7,10 +7,12 @@
 #include "asked.h"
 #include "top/top.h"
 
+#define WAIT_COLUMNS_MAX 24
+
 struct drawing {
     struct strbuf *out, line;
     const struct top_look *look;
-    unsigned lines;
+    unsigned lines, wait_columns;
 };
 
 static bool is_terminal(const struct drawing *d)
@@ -127,7 +129,7 @@ static void draw_titles(struct drawing *d, enum top_view view, enum top_sort sor
     strbuf_addf(&d->line, "%10s %10s ", sort == TOP_BY_AGE ? "AGE*" : "AGE",
                 sort == TOP_BY_WAIT ? "WAITS*" : "WAITS");
     add_padded(d, "STATE", 8);
-    add_padded(d, "WAITS FOR", 16);
+    add_padded(d, "WAITS FOR", d->wait_columns);
     if (view == TOP_KINDS)
         add_padded(d, "NAME", 12);
     strbuf_add_c(&d->line, view == TOP_KINDS ? "STARTED AT" : "NAME in SCOPES");
@@ -146,7 +148,7 @@ static void draw_row(struct drawing *d, enum top_view view, const struct top_row
     else
         strbuf_addf(&d->line, "%10s ", "-");
     add_padded(d, row->state, 8);
-    add_padded(d, row->waits_for, 16);
+    add_padded(d, row->waits_for, d->wait_columns);
     if (view == TOP_KINDS) {
         add_padded(d, row->name, 12);
         strbuf_add_c(&d->line, row->site);
@@ -172,6 +174,11 @@ static void draw_rows(struct drawing *d, const struct top_frame *frame, struct t
 {
     size_t room;
 
+    d->wait_columns = 16;
+    for (size_t i = 0; i < frame->row_count; i++)
+        if (strlen(frame->rows[i].waits_for) > d->wait_columns)
+            d->wait_columns = (unsigned)strlen(frame->rows[i].waits_for);
+    d->wait_columns = d->wait_columns < WAIT_COLUMNS_MAX ? d->wait_columns : WAIT_COLUMNS_MAX;
     draw_titles(d, look->view, look->sort);
     room = room_left(d);
     if (look->selected < look->first || room == 0)

@@ -395,6 +395,7 @@ int loop_init(struct loop *loop, uint32_t index, const struct io_ops *ops, void 
     loop->app->flags = SCOPE_APP;
     loop->app->name = "application";
     loop->app->site = "the runtime";
+    loop->app->opened_ns = loop->now_ns;
     return 0;
 
 fail:

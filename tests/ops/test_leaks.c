@@ -1,5 +1,6 @@
-/* What is looked for in tasks that will not end takes no longer where there are very many. */
-#include "support/in_task.h"
+/* What is told of tasks that will not end, and that looking for it takes no longer where there are
+ * very many. */
+#include "ops/said.h"
 
 #include <time.h>
 
@@ -145,11 +146,43 @@ TASK_TEST(channels_that_were_opened_in_one_scope_are_judged_at_once)
     return 0;
 }
 
+static int cleans_up(void *arg)
+{
+    (void)arg;
+    WEIR_SCOPE(s, .shield = true, .grace_ms = LIMIT_MS) {
+        CHECK(wait_for("a scope that was cancelled still waits for its tasks"));
+    }
+    return 0;
+}
+
+static int ends_slowly(void *arg)
+{
+    (void)arg;
+    WEIR_SCOPE(s, .name = "shop") {
+        weir_go(s, cleans_up, NULL);
+        CHECK_INT(weir_yield(), 0);
+        weir_cancel(s);
+        CHECK_INT(weir_join(s), 0);
+    }
+    return 0;
+}
+
+static void a_scope_that_takes_long_to_close_names_whom_it_waits_for(void **state)
+{
+    (void)state;
+    run(ends_slowly, 1);
+    assert_int_equal(times("a scope that was cancelled still waits for its tasks"), 1);
+    assert_int_equal(times("\"scope\":\"shop\""), 1);
+    assert_int_equal(times("\"tasks\":1"), 1);
+    assert_int_equal(times("\"task_1\":\"cleans_up (tests/ops/test_leaks.c:"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_scope_of_very_many_children_is_looked_at_in_a_moment),
         cmocka_unit_test(channels_that_were_opened_in_one_scope_are_judged_at_once),
+        cmocka_unit_test(a_scope_that_takes_long_to_close_names_whom_it_waits_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,7 @@ int main(void)
     int rc = weir_log_open();
 
     if (rc == 0)
-        rc = weir_inspect_open(.no_socket = true);
+        rc = weir_inspect_open();
     if (rc == 0)
         rc = weir_run(day, NULL, .loops = 1);
     weir_inspect_close();

@@ -22,10 +22,11 @@ struct crash_report {
     uint64_t code_low, code_high; /* of the program's own file */
 };
 
-/* The signal, the task, and whether its stack has overflowed. loop: the one whose thread
- * this is, or NULL. Everything here is async-signal-safe. */
 /* Before a crash: what the handler may not ask for any more. */
 void crash_note_code(struct crash_report *report);
+
+/* The rest is async-signal-safe. The signal, the task, and whether its stack has overflowed.
+ * loop: the one whose thread this is, or NULL. */
 void crash_write_head(struct crash_report *report, const siginfo_t *info, const struct loop *loop);
 void crash_write_stack(struct crash_report *report);
 /* What the loop has done, and what the others do. */

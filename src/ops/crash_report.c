@@ -65,13 +65,28 @@ static void write_field(struct plain *p, const char *name, const char *value)
     plain_text(p, "\n");
 }
 
-static void write_running(struct plain *p, const struct running *r)
+/* As weir ps has it. */
+static void write_handle(struct plain *p, uint32_t loop, uint32_t slot, uint32_t generation)
+{
+    plain_number(p, loop);
+    plain_text(p, ".");
+    plain_number(p, slot);
+    plain_text(p, ".");
+    plain_number(p, generation);
+}
+
+static void write_running(struct plain *p, uint32_t loop, const struct running *r)
 {
     if (r->handle.slot == 0) {
         plain_text(p, "  no task runs: this is the loop's own code\n");
         return;
     }
-    write_field(p, "task", r->name);
+    plain_text(p, "  ");
+    plain_column(p, "task", 16);
+    plain_text(p, r->name);
+    plain_text(p, " (");
+    write_handle(p, loop, r->handle.slot, r->handle.generation);
+    plain_text(p, ")\n");
     write_field(p, "started at", r->site);
     write_field(p, "scopes", r->path);
     write_field(p, "route", r->route);
@@ -139,7 +154,7 @@ void crash_write_head(struct crash_report *report, const siginfo_t *info, const 
     plain_text(p, ", loop ");
     plain_number(p, loop->index);
     plain_text(p, "\n");
-    write_running(p, &report->running);
+    write_running(p, loop->index, &report->running);
     write_depth(report, info);
 }
 
@@ -273,7 +288,8 @@ void crash_write_stack(struct crash_report *report)
 
 /* ---- what the loops did ------------------------------------------------------------ */
 
-static void write_event(struct plain *p, const struct record_event *event, uint64_t now)
+static void write_event(struct plain *p, uint32_t loop, const struct record_event *event,
+                        uint64_t now)
 {
     char what[EVENT_WHAT_BYTES];
 
@@ -284,9 +300,7 @@ static void write_event(struct plain *p, const struct record_event *event, uint6
     plain_column(p, record_kind_name(event->kind), 7);
     if (event->slot) {
         plain_text(p, "task ");
-        plain_number(p, event->slot);
-        plain_text(p, ".");
-        plain_number(p, event->generation);
+        write_handle(p, loop, event->slot, event->generation);
         plain_text(p, "  ");
     }
     plain_text(p, what);
@@ -311,7 +325,7 @@ static void write_events(struct plain *p, const struct loop *loop, uint32_t max)
     count = recorder_read(recorder, &from, events, max);
     plain_text(p, "  its last events, the newest last:\n");
     for (uint32_t i = 0; i < count; i++)
-        write_event(p, &events[i], now);
+        write_event(p, loop->index, &events[i], now);
 }
 
 static void write_other(struct crash_report *report, const struct loop *loop)
@@ -329,7 +343,7 @@ static void write_other(struct crash_report *report, const struct loop *loop)
         plain_ms(p, (int64_t)ticks_to_ns(now > began ? now - began : 0));
         plain_text(p, ":\n");
         running_read(loop, &report->other);
-        write_running(p, &report->other);
+        write_running(p, loop->index, &report->other);
     }
     write_events(p, loop, OTHER_EVENTS);
 }

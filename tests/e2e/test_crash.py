@@ -43,7 +43,7 @@ class Crash(unittest.TestCase):
         return report
 
     def assert_names_the_task(self, report):
-        self.assertRegex(report, r"task +culprit\n")
+        self.assertRegex(report, r"task +culprit \([01]\.\d+\.1\)\n")
         self.assertRegex(report, r"started at +tests/e2e/" + line_of("started here"))
         self.assertRegex(report, r"scopes +application > the scope")
         self.assertRegex(report, r"route +/broken/\{kind\}")
@@ -58,7 +58,7 @@ class Crash(unittest.TestCase):
         self.assertIn("breaks_null", report)
         self.assertRegex(report, r"its stack is \d+ bytes deep, of 262144")
         self.assertRegex(report, r"its last events, the newest last:\n(    .*\n)+")
-        self.assertRegex(report, r"-\d+\.\d\d\d ms  spawn +task ")
+        self.assertRegex(report, r"-\d+\.\d\d\d ms  spawn +task [01]\.\d+\.1  ")
         self.assertRegex(report, r"loop [01] waits for input\n")
 
     def test_other_signals(self):

@@ -64,8 +64,11 @@ int tls_setup_common(SSL_CTX *ctx, const struct tls_state *state, weir_tls_profi
     bool only_13 = profile == WEIR_TLS_MODERN || min_version == WEIR_TLS_1_3;
 
     SSL_CTX_set_security_level(ctx, SECURITY_LEVEL);
-    SSL_CTX_clear_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_LEGACY_SERVER_CONNECT);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_clear_options(ctx, SSL_OP_LEGACY_SERVER_CONNECT);
+    /* The server's order, but that a client which would rather have ChaCha20, as its processor
+     * has no AES, gets that: what the guidelines want by leaving the order to clients. */
+    SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);

@@ -313,6 +313,8 @@ static void add_view(struct strbuf *out, const struct task_view *view)
     char text[8192];
 
     add_task(out, &view->task);
+    if (*view->on)
+        tasks_add_member(out, "waits_on", view->on);
     if (view->stack_deep_bytes)
         strbuf_addf(out, ",\"stack_deep_bytes\":%zu", view->stack_deep_bytes);
     if (view->stack.len > 0) {

@@ -90,18 +90,6 @@ struct knot {
     char texts[KNOT_TASKS][TEXT_BYTES];
 };
 
-/* Where a lock that it holds was taken, as in "bank.c:12 transfer". */
-static void name_place(const void *taken_at, char *text, size_t size)
-{
-    struct stack_frame frame;
-
-    stack_name((uint64_t)(uintptr_t)taken_at, true, &frame, 1);
-    if (frame.file[0])
-        snprintf(text, size, "%s:%d %s", frame.file, frame.line, frame.function);
-    else
-        snprintf(text, size, "%s in %s", frame.function[0] ? frame.function : "?", frame.module);
-}
-
 /* What the task has that the one with this kind of wait waits for. */
 static const char *way_text(enum wait_kind kind)
 {
@@ -128,7 +116,7 @@ static size_t describe_way(const struct knot *knot, uint32_t other, const void *
 
     for (uint8_t i = 0; i < view->held_count && !*place; i++)
         if (view->held[i].lock == object)
-            name_place(view->held[i].taken_at, place, sizeof(place));
+            tasks_name_place(view->held[i].taken_at, place, sizeof(place));
     len = snprintf(text, size, "%s task_%u%s%s; ", way_text(kind), other + 1,
                    *place ? ", taken at " : "", place);
     return len > 0 && (size_t)len < size ? (size_t)len : 0;

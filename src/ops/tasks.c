@@ -183,6 +183,17 @@ size_t tasks_print(const struct task_view *view, char *text, size_t size)
     return at + stack_print(&view->stack, text + at, size - at);
 }
 
+void tasks_name_place(const void *taken_at, char *text, size_t size)
+{
+    struct stack_frame frame;
+
+    stack_name((uint64_t)(uintptr_t)taken_at, true, &frame, 1);
+    if (frame.file[0])
+        snprintf(text, size, "%s:%d %s", frame.file, frame.line, frame.function);
+    else
+        snprintf(text, size, "%s in %s", frame.function[0] ? frame.function : "?", frame.module);
+}
+
 /* ---- as JSON --------------------------------------------------------------------------- */
 
 void tasks_add_member(struct strbuf *out, const char *name, const char *value)
@@ -308,6 +319,21 @@ int control_tasks(struct strbuf *out, const char *args)
     return 0;
 }
 
+/* Each by its address, which is what others that want it wait on. */
+static void add_held(struct strbuf *out, const struct task_view *view)
+{
+    struct strbuf text = STRBUF_INIT;
+    char place[256];
+
+    for (uint8_t i = 0; i < view->held_count; i++) {
+        tasks_name_place(view->held[i].taken_at, place, sizeof(place));
+        strbuf_addf(&text, "%s%p, taken at %s", i > 0 ? "; " : "", view->held[i].lock, place);
+    }
+    if (view->held_count > 0 && !text.bad)
+        tasks_add_member(out, "holds", strbuf_str(&text).ptr);
+    strbuf_done(&text);
+}
+
 static void add_view(struct strbuf *out, const struct task_view *view)
 {
     char text[8192];
@@ -315,6 +341,7 @@ static void add_view(struct strbuf *out, const struct task_view *view)
     add_task(out, &view->task);
     if (*view->on)
         tasks_add_member(out, "waits_on", view->on);
+    add_held(out, view);
     if (view->stack_deep_bytes)
         strbuf_addf(out, ",\"stack_deep_bytes\":%zu", view->stack_deep_bytes);
     if (view->stack.len > 0) {

@@ -35,6 +35,8 @@ size_t tasks_print(const struct task_view *view, char *text, size_t size);
 
 /* A loop as JSON: its number, whether it answered, and if not, who holds it. */
 void tasks_add_loop(struct strbuf *out, uint32_t loop, int rc);
+/* Where a lock was taken: "bank.c:12 transfer". */
+void tasks_name_place(const void *taken_at, char *text, size_t size);
 /* A member of a JSON object, with the comma in front: ,"name":"value". */
 void tasks_add_member(struct strbuf *out, const char *name, const char *value);
 

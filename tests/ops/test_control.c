@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <weir/inspect.h>
+#include <weir/sync.h>
 
 #include "base/strbuf.h"
 #include "base/ticks.h"
@@ -41,6 +42,20 @@ static int few_tasks(void *arg)
         CHECK_INT(weir_yield(), 0);
         CHECK_INT(wait_for_end(s), 0);
     }
+    return 0;
+}
+
+static int holds_a_lock(void *arg)
+{
+    static weir_mutex mutex;
+
+    (void)arg;
+    CHECK_INT(weir_lock(&mutex), 0);
+    WEIR_SCOPE(s) {
+        weir_go(s, sleeper, NULL);
+        CHECK_INT(wait_for_end(s), 0);
+    }
+    weir_unlock(&mutex);
     return 0;
 }
 
@@ -90,6 +105,20 @@ static void ask(const char *request, struct strbuf *out)
     assert_int_equal(control_client_open_path(&client, path), 0);
     assert_int_equal(control_client_ask(&client, request, 60000, out), 0);
     control_client_close(&client);
+}
+
+static void a_task_is_told_with_the_locks_that_it_holds(void **state)
+{
+    struct strbuf out = STRBUF_INIT;
+
+    (void)state;
+    world_begin(holds_a_lock);
+    ask("task 0 1 1", &out);
+    assert_non_null(strstr(out.ptr, "\"locks_held\":1"));
+    assert_non_null(strstr(out.ptr, "\"holds\":\"0x"));
+    assert_non_null(strstr(out.ptr, ", taken at "));
+    world_end();
+    strbuf_done(&out);
 }
 
 static void the_tasks_are_told(void **state)
@@ -282,6 +311,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tasks_are_told),
+        cmocka_unit_test(a_task_is_told_with_the_locks_that_it_holds),
         cmocka_unit_test(a_hundred_thousand_tasks_make_no_turn_long),
         cmocka_unit_test(a_dump_of_many_is_short),
         cmocka_unit_test(a_dump_while_tasks_start_and_end),

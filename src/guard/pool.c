@@ -146,6 +146,7 @@ int weir_pool_new_opt(weir_pool **ret_pool, const weir_pool_opts *opts)
         pool_unref(pool);
         return rc;
     }
+    semaphore_account(pool->permits);
     *ret_pool = pool;
     return 0;
 }
@@ -570,6 +571,26 @@ static void look_at(const struct shelf *shelf, struct pool_look *look)
             break;
         look->holders[look->holder_count].task = lease->task_;
         look->holders[look->holder_count++].age_ns = loop_now_ns(shelf->loop) - lease->since_ns_;
+    }
+}
+
+void pools_leases(struct loop *loop, uint32_t max,
+                  void (*each)(void *arg, weir_task task, const void *permits), void *arg)
+{
+    struct shelf_list *list = loop_local(loop, LOOP_LOCAL_GUARD);
+
+    if (!list)
+        return;
+    list_each(n, &list->shelves) {
+        const struct shelf *shelf = container_of(n, struct shelf, link);
+
+        if (semaphore_waiting(shelf->pool->permits) == 0)
+            continue;
+        list_each(m, &shelf->held) {
+            if (max-- == 0)
+                return;
+            each(arg, lease_of(m)->task_, shelf->pool->permits);
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 #include <weir/error.h>
 
 #include "ops/connections.h"
+#include "ops/lags.h"
 #include "ops/parts.h"
 #include "ops/pools.h"
 #include "ops/queues.h"
@@ -27,7 +28,7 @@ static struct {
 /* Each may take as long as the loops take to answer, but does not wait for one that
  * doesn't. The list ends with NULL. */
 static void (*const all[])(void) = {
-    walk_check, queues_check, connections_check, pools_check, submissions_check, NULL,
+    lags_check, walk_check, queues_check, connections_check, pools_check, submissions_check, NULL,
 };
 
 /* Wait for the next time; false at the end. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <weir/error.h>
+#include <weir/log.h>
 
 #include "base/alloc.h"
 #include "http/server_look.h"
@@ -18,6 +19,7 @@
 #include "rt/loop.h"
 
 #define METRICS_LOOKS (1000 / CHECKS_MS) /* once a second */
+#define FULL_LOOKS 2
 #define ADDRESSES_MAX 16
 
 static bool look_step(struct loop *loop, void *state)
@@ -217,7 +219,8 @@ static struct {
     struct {
         char address[ADDR_TEXT_BYTES];
         uint32_t high;
-    } highs[ADDRESSES_MAX]; /* the checks' thread only */
+        uint32_t full_looks;
+    } queues[ADDRESSES_MAX]; /* the checks' thread only */
 } metrics;
 
 static void make_metrics(void)
@@ -238,22 +241,43 @@ static void make_metrics(void)
                                        "How many the kernel lets wait.", .labels = { "address" });
 }
 
-static void show_queue(const char *address, uint32_t queued, uint32_t max)
+/* Full at two looks, a second apart: said once, until it has drained. Loops that are held up
+ * do not answer a look: the watchdog tells of them. */
+static void tell_full(uint32_t i, const struct http_server_stats *stats, uint32_t queued,
+                      uint32_t max)
 {
-    weir_str label = weir_str_c(address);
-    uint32_t i = 0;
+    bool full = max > 0 && queued >= max;
 
-    while (i < ADDRESSES_MAX && *metrics.highs[i].address &&
-           strcmp(metrics.highs[i].address, address) != 0)
+    metrics.queues[i].full_looks = full ? metrics.queues[i].full_looks + 1 : 0;
+    if (metrics.queues[i].full_looks != FULL_LOOKS)
+        return;
+    weir_log(
+        WEIR_LOG_WARN, "an accept queue has been full for a second: clients that connect wait",
+        WEIR_FIELD("address", (const char *)metrics.queues[i].address),
+        WEIR_FIELD("waiting", queued), WEIR_FIELD("queue_max", max),
+        WEIR_FIELD("drained_by", loop_count() == 1 ? "the server's loop" : "the server's loops"),
+        WEIR_FIELD("connections", stats->connections), WEIR_FIELD("in_flight", stats->in_flight),
+        WEIR_FIELD("accepts_put_off", stats->backoffs));
+}
+
+static void show_queue(const struct server_look *sum, uint32_t address)
+{
+    const char *text = sum->addrs[address].text;
+    uint32_t queued = sum->addrs[address].queued, max = sum->addrs[address].queue_max, i = 0;
+    weir_str label = weir_str_c(text);
+
+    while (i < ADDRESSES_MAX && *metrics.queues[i].address &&
+           strcmp(metrics.queues[i].address, text) != 0)
         i++;
     if (i == ADDRESSES_MAX)
         return;
-    memcpy(metrics.highs[i].address, address, ADDR_TEXT_BYTES);
-    if (queued > metrics.highs[i].high)
-        metrics.highs[i].high = queued;
+    memcpy(metrics.queues[i].address, text, ADDR_TEXT_BYTES);
+    if (queued > metrics.queues[i].high)
+        metrics.queues[i].high = queued;
     weir_gauge_set(weir_gauge_with(metrics.queued, label), queued);
-    weir_gauge_set(weir_gauge_with(metrics.queued_high, label), metrics.highs[i].high);
+    weir_gauge_set(weir_gauge_with(metrics.queued_high, label), metrics.queues[i].high);
     weir_gauge_set(weir_gauge_with(metrics.queue_max, label), max);
+    tell_full(i, &sum->stats, queued, max);
 }
 
 void connections_check(void)
@@ -275,7 +299,7 @@ void connections_check(void)
         high = sum->high_bytes > high ? sum->high_bytes : high;
         for (uint32_t k = 0; k < sum->addr_count; k++)
             if (sum->addrs[k].queue_max)
-                show_queue(sum->addrs[k].text, sum->addrs[k].queued, sum->addrs[k].queue_max);
+                show_queue(sum, k);
     }
     base_free(all);
     weir_gauge_set(metrics.waiting, (double)waiting);

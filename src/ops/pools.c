@@ -1,5 +1,6 @@
 /* Pools: of threads for blocking calls, and of connections (weir/guard.h). For the control
- * socket, as metrics, and those that stay full, told once each with who holds them.
+ * socket, as metrics, and those that stay full, told once each with who holds them. Pools of
+ * threads that have the same name are one to the log and the metrics.
  *
  * A pool of connections is known to the loops that have used it: each is asked for its
  * part, with the tasks that hold the oldest leases, and what those do now. */
@@ -18,6 +19,7 @@
 #include "ops/ask.h"
 #include "ops/control.h"
 #include "ops/parts.h"
+#include "ops/quiet.h"
 #include "ops/tasks.h"
 #include "rt/inspect.h"
 #include "rt/loop.h"
@@ -27,9 +29,8 @@
 #define TOLD_MAX 64
 #define TEXT_BYTES 1200
 
-static const char *const thread_names[] = { "calls", "files", "cpu" };
-static const weir_threads_kind thread_kinds[] = { WEIR_THREADS_CALLS, WEIR_THREADS_FILES,
-                                                  WEIR_THREADS_CPU };
+#define THREADS_KEY "threads: " /* what a pool of threads is known by, before its name */
+#define POOLS_LOOK 64 /* pools of threads that are looked at */
 
 struct holder {
     bool there;
@@ -117,41 +118,51 @@ static void add_part(struct guards *all, const struct part *part, uint32_t index
         add_holder(guard, look->holders[k].age_ns, &part->holders[index][k]);
 }
 
+/* False: the loop has not answered. */
+static bool look_at_loop(struct guards *all, uint32_t loop, bool *ret_none)
+{
+    struct part *part = base_calloc(1, sizeof(*part));
+
+    if (!part || ask_loop(loop, look_step, part, NULL, TASKS_ANSWER_MS) < 0)
+        return false;
+    *ret_none = part->look.count == 0;
+    for (uint32_t k = 0; k < part->look.count; k++)
+        add_part(all, part, k);
+    base_free(part);
+    return true;
+}
+
 static struct guards *look_at_all(void)
 {
     struct guards *all = base_calloc(1, sizeof(*all));
+    bool none;
 
-    for (uint32_t i = 0; all && i < loop_count(); i++) {
-        struct part *part = base_calloc(1, sizeof(*part));
-
-        if (!part || ask_loop(i, look_step, part, NULL, TASKS_ANSWER_MS) < 0)
-            continue;
-        for (uint32_t k = 0; k < part->look.count; k++)
-            add_part(all, part, k);
-        base_free(part);
-    }
+    for (uint32_t i = 0; all && i < loop_count(); i++)
+        look_at_loop(all, i, &none);
     return all;
 }
 
 /* ---- the control socket ------------------------------------------------------------------- */
 
-static bool look_at_threads(int kind, struct threads_look *ret_look)
+/* NULL without memory. */
+static struct threads_look *look_at_threads(uint32_t *ret_count, uint32_t *ret_others)
 {
-    int rc;
+    struct threads_look *looks = base_calloc(POOLS_LOOK, sizeof(*looks));
+    uint32_t count = looks ? threads_look_at_all(looks, POOLS_LOOK) : 0;
 
-    if (!runtime_enter(0, 0, &rc)) /* while the runtime stands, they do */
-        return false;
-    threads_look(weir_threads_common(thread_kinds[kind]), ret_look);
-    runtime_leave();
-    return true;
+    *ret_count = count < POOLS_LOOK ? count : POOLS_LOOK;
+    *ret_others = count - *ret_count;
+    return looks;
 }
 
-static void add_threads(struct strbuf *out, const char *name, const struct threads_look *look)
+static void add_threads(struct strbuf *out, const struct threads_look *look)
 {
     const weir_threads_stats *stats = &look->stats;
 
-    strbuf_addf(out, "{\"name\":\"%s\",\"threads\":%u,\"running\":%u,\"waiting\":%u", name,
-                stats->threads, stats->running, stats->waiting);
+    strbuf_add_c(out, "{\"name\":");
+    strbuf_add_json(out, weir_str_c(look->name));
+    strbuf_addf(out, ",\"threads\":%u,\"running\":%u,\"waiting\":%u", stats->threads,
+                stats->running, stats->waiting);
     strbuf_addf(out, ",\"threads_max\":%u,\"waiting_max\":%u,\"waiting_high\":%u",
                 look->threads_max, look->queue_max, stats->waiting_high);
     strbuf_addf(out, ",\"calls\":%llu,\"refused\":%llu,\"withdrawn\":%llu,\"abandoned\":%llu",
@@ -201,16 +212,18 @@ static void add_guard(struct strbuf *out, const struct guard *guard)
 int control_pools(struct strbuf *out, const char *args)
 {
     struct guards *all = look_at_all();
-    struct threads_look look;
+    uint32_t count, others;
+    struct threads_look *looks = look_at_threads(&count, &others);
 
     (void)args;
     strbuf_add_c(out, "{\"threads\":[");
-    for (int i = 0; i < 3 && look_at_threads(i, &look); i++) {
+    for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
             strbuf_add_char(out, ',');
-        add_threads(out, thread_names[i], &look);
+        add_threads(out, &looks[i]);
     }
-    strbuf_add_c(out, "],\"pools\":[");
+    strbuf_addf(out, "],\"other_threads\":%u,\"pools\":[", others);
+    base_free(looks);
     for (uint32_t i = 0; all && i < all->count; i++) {
         if (i > 0)
             strbuf_add_char(out, ',');
@@ -230,10 +243,24 @@ static struct {
         uint32_t full_looks;
         bool told, shown;
         _Atomic uint64_t waited_ns, failed;
+        uint64_t refused;
+        uint32_t look; /* the last one that saw such a pool of threads, not the runtime's */
     } of[TOLD_MAX];
     weir_gauge *held, *idle, *waiting;
     weir_counter *waited, *failed;
 } known;
+
+static struct {
+    uint32_t look;
+    weir_gauge *count, *running, *waiting, *high;
+    weir_counter *refused;
+} own_threads;
+
+/* What need not be asked again. */
+static struct {
+    struct quiet mark;
+    bool none; /* it has used no pool */
+} quiet[RT_LOOPS_MAX];
 
 /* Its number, or TOLD_MAX. */
 static uint32_t known_by(const char *name)
@@ -269,25 +296,27 @@ static void print_to(char *text, size_t size, size_t *at, const char *who, const
     *at = len > 0 && (size_t)len < size - *at ? *at + (size_t)len : size - 1;
 }
 
-static void check_threads(int kind)
+static bool is_full(const struct threads_look *look)
 {
-    struct threads_look look;
-    char text[TEXT_BYTES] = "", name[32];
+    return look->stats.waiting > 0 && look->stats.running >= look->threads_max;
+}
+
+static void check_threads(const struct threads_look *look)
+{
+    char text[TEXT_BYTES] = "", name[THREADS_NAME_BYTES + 16];
     size_t at = 0;
 
-    if (!look_at_threads(kind, &look))
+    snprintf(name, sizeof(name), THREADS_KEY "%s", look->name);
+    if (!is_news(name, is_full(look)))
         return;
-    snprintf(name, sizeof(name), "threads: %s", thread_names[kind]);
-    if (!is_news(name, look.stats.waiting > 0 && look.stats.running >= look.threads_max))
-        return;
-    for (uint32_t i = 0; i < look.count; i++)
-        print_to(text, sizeof(text), &at, look.jobs[i].name,
-                 look.jobs[i].site ? look.jobs[i].site : "", "", look.jobs[i].age_ns);
+    for (uint32_t i = 0; i < look->count; i++)
+        print_to(text, sizeof(text), &at, look->jobs[i].name,
+                 look->jobs[i].site ? look->jobs[i].site : "", "", look->jobs[i].age_ns);
     weir_log(WEIR_LOG_WARN, "all threads of a pool have been taken for a second, and calls wait",
-             WEIR_FIELD("pool", thread_names[kind]),
-             WEIR_FIELD("threads", (uint64_t)look.threads_max),
-             WEIR_FIELD("waiting", (uint64_t)look.stats.waiting),
-             WEIR_FIELD("refused", look.stats.refused), WEIR_FIELD("held_by", (const char *)text));
+             WEIR_FIELD("pool", (const char *)look->name),
+             WEIR_FIELD("threads", (uint64_t)look->threads_max),
+             WEIR_FIELD("waiting", (uint64_t)look->stats.waiting),
+             WEIR_FIELD("refused", look->stats.refused), WEIR_FIELD("held_by", (const char *)text));
 }
 
 static void check_guard(const struct guard *guard)
@@ -361,12 +390,132 @@ static void show(const struct guard *guard)
     metrics_read_counter(weir_counter_with(known.failed, name), read_failed, (void *)(intptr_t)i);
 }
 
+/* ---- the program's own pools of threads ------------------------------------------------------ */
+
+/* Those of the runtime tell of themselves (obs/metrics_threads.c), by the same names. */
+static bool is_common(const char *name)
+{
+    return strcmp(name, "calls") == 0 || strcmp(name, "files") == 0 || strcmp(name, "cpu") == 0;
+}
+
+/* All of a name, in the first one's place; false: this is not the first. */
+static bool sum_up(const struct threads_look *looks, uint32_t count, uint32_t first,
+                   struct threads_look *ret_sum)
+{
+    for (uint32_t i = 0; i < first; i++)
+        if (strcmp(looks[i].name, looks[first].name) == 0)
+            return false;
+    *ret_sum = looks[first];
+    for (uint32_t i = first + 1; i < count; i++) {
+        const weir_threads_stats *stats = &looks[i].stats;
+
+        if (strcmp(looks[i].name, looks[first].name) != 0)
+            continue;
+        ret_sum->stats.threads += stats->threads;
+        ret_sum->stats.running += stats->running;
+        ret_sum->stats.waiting += stats->waiting;
+        ret_sum->stats.refused += stats->refused;
+        if (ret_sum->stats.waiting_high < stats->waiting_high)
+            ret_sum->stats.waiting_high = stats->waiting_high;
+    }
+    return true;
+}
+
+static void make_threads_metrics(void)
+{
+    own_threads.count = weir_gauge_new("weir_threads", "Threads of a pool for blocking calls.",
+                                       .labels = { "pool" });
+    own_threads.running = weir_gauge_new("weir_threads_running", "Blocking calls under way.",
+                                         .labels = { "pool" });
+    own_threads.waiting = weir_gauge_new(
+        "weir_threads_waiting", "Blocking calls that wait for a thread.", .labels = { "pool" });
+    own_threads.high = weir_gauge_new("weir_threads_waiting_high",
+                                      "The most blocking calls that have waited at once.",
+                                      .labels = { "pool" });
+    own_threads.refused = weir_counter_new("weir_threads_refused_total",
+                                           "Blocking calls refused, as the pool was full.",
+                                           .labels = { "pool" });
+}
+
+static void set_gauges(const char *pool, const weir_threads_stats *stats)
+{
+    weir_str name = weir_str_c(pool);
+
+    weir_gauge_set(weir_gauge_with(own_threads.count, name), stats->threads);
+    weir_gauge_set(weir_gauge_with(own_threads.running, name), stats->running);
+    weir_gauge_set(weir_gauge_with(own_threads.waiting, name), stats->waiting);
+    weir_gauge_set(weir_gauge_with(own_threads.high, name), stats->waiting_high);
+}
+
+/* As seen four times a second: such a pool may be gone when the metrics are read. */
+static void show_threads(const struct threads_look *sum)
+{
+    char key[THREADS_NAME_BYTES + 16];
+    uint64_t before;
+    uint32_t i;
+
+    snprintf(key, sizeof(key), THREADS_KEY "%s", sum->name);
+    i = known_by(key);
+    if (i == TOLD_MAX || is_common(sum->name))
+        return;
+    if (!own_threads.count)
+        make_threads_metrics();
+    set_gauges(sum->name, &sum->stats);
+    /* One of them may have ended with its refusals: what is counted stays. */
+    before = known.of[i].refused;
+    known.of[i].refused = sum->stats.refused;
+    weir_counter_add(weir_counter_with(own_threads.refused, weir_str_c(sum->name)),
+                     sum->stats.refused > before ? sum->stats.refused - before : 0);
+    known.of[i].look = own_threads.look;
+}
+
+/* Those that the look before has seen, and this one has not, are gone. */
+static void clear_threads(void)
+{
+    static const weir_threads_stats none;
+
+    for (uint32_t i = 0; i < TOLD_MAX; i++) {
+        if (known.of[i].look == 0 || known.of[i].look == own_threads.look)
+            continue;
+        set_gauges(known.of[i].name + strlen(THREADS_KEY), &none);
+        known.of[i].look = 0;
+        known.of[i].refused = 0;
+    }
+}
+
+static void check_all_threads(void)
+{
+    uint32_t count, others;
+    struct threads_look *looks = look_at_threads(&count, &others), sum;
+
+    own_threads.look++;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct threads_look *full = &looks[i];
+
+        if (!sum_up(looks, count, i, &sum))
+            continue;
+        for (uint32_t k = i; k < count && !is_full(full); k++)
+            if (is_full(&looks[k]) && strcmp(looks[k].name, looks[i].name) == 0)
+                full = &looks[k];
+        check_threads(full);
+        show_threads(&sum);
+    }
+    if (looks)
+        clear_threads();
+    base_free(looks);
+}
+
 void pools_check(void)
 {
-    struct guards *all = look_at_all();
+    struct guards *all = base_calloc(1, sizeof(*all));
 
-    for (int i = 0; i < 3; i++)
-        check_threads(i);
+    check_all_threads();
+    for (uint32_t i = 0; all && i < loop_count(); i++) {
+        if (quiet_since(i, &quiet[i].mark) && quiet[i].none)
+            continue;
+        if (!look_at_loop(all, i, &quiet[i].none))
+            quiet[i].none = false;
+    }
     for (uint32_t i = 0; all && i < all->count; i++) {
         check_guard(&all->pools[i]);
         show(&all->pools[i]);

@@ -17,6 +17,7 @@
 #include "ops/ask.h"
 #include "ops/control.h"
 #include "ops/parts.h"
+#include "ops/quiet.h"
 #include "ops/tasks.h"
 #include "rt/loop.h"
 #include "rt/queue.h"
@@ -39,27 +40,24 @@ struct full {
 
 struct look {
     uint32_t depths[QUEUE_PLACES]; /* by the place's number */
+    uint64_t items; /* in all of them */
     struct full found[FOUND_MAX];
     uint32_t found_count;
 };
 
-static uint32_t number_of(const struct queue_place *place)
-{
-    uint32_t count = queue_place_count(), i = 0;
-
-    while (i < count && queue_place_at(i) != place)
-        i++;
-    return i;
-}
+/* What need not be asked again. */
+static struct {
+    struct quiet mark;
+    bool empty; /* nothing was in its queues */
+} quiet[RT_LOOPS_MAX];
 
 static void see(struct queue *queue, const struct queue_state *state, void *arg)
 {
     struct look *look = arg;
     uint64_t drainer = atomic_load(&queue->drainer.handle);
-    uint32_t number = number_of(queue->place);
 
-    if (number < QUEUE_PLACES)
-        look->depths[number] += state->depth;
+    look->items += state->depth;
+    look->depths[queue->place->number] += state->depth;
     if (queue->full_looks < FULL_LOOKS || atomic_load(&queue->place->told) ||
         look->found_count == FOUND_MAX)
         return;
@@ -204,12 +202,17 @@ void queues_check(void)
     for (uint32_t i = 0; i < all->found_count; i++)
         report(&all->found[i]);
     for (uint32_t i = 0; i < loop_count(); i++) {
-        struct look *look = base_calloc(1, sizeof(*look));
+        struct look *look;
 
-        if (look && ask_loop(i, look_step, look, NULL, ANSWER_MS) == 0) {
-            merge(all, look);
-            base_free(look);
-        }
+        if (quiet_since(i, &quiet[i].mark) && quiet[i].empty)
+            continue;
+        quiet[i].empty = false;
+        look = base_calloc(1, sizeof(*look));
+        if (!look || ask_loop(i, look_step, look, NULL, ANSWER_MS) < 0)
+            continue;
+        quiet[i].empty = look->items == 0;
+        merge(all, look);
+        base_free(look);
     }
     for (uint32_t i = 0; i < queue_place_count(); i++)
         atomic_store(&queue_place_at(i)->depth, all->depths[i]);

@@ -1,4 +1,5 @@
-/* See thread_state.h. The files are kept open: a look at a loop's thread is two reads. */
+/* See thread_state.h. The files are opened when they are first needed, and kept open: a look
+ * at a loop's thread is a read or two. */
 #include "ops/thread_state.h"
 
 #include <fcntl.h>
@@ -93,19 +94,31 @@ static int open_file(int tid, const char *name)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+#define NOT_OPEN (-2) /* -1: it can't be */
+
 void thread_state_open(struct thread_state *thread, int tid)
 {
-    *thread = (struct thread_state){ tid, open_file(tid, "schedstat"), open_file(tid, "stat") };
+    *thread = (struct thread_state){ tid, NOT_OPEN, NOT_OPEN };
+}
+
+static void close_file(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = NOT_OPEN;
+}
+
+void thread_state_rest(struct thread_state *thread)
+{
+    if (thread->tid == 0)
+        return;
+    close_file(&thread->schedstat);
+    close_file(&thread->state);
 }
 
 void thread_state_close(struct thread_state *thread)
 {
-    if (thread->tid == 0)
-        return;
-    if (thread->schedstat >= 0)
-        close(thread->schedstat);
-    if (thread->state >= 0)
-        close(thread->state);
+    thread_state_rest(thread);
     thread->tid = 0;
 }
 
@@ -117,12 +130,13 @@ static bool read_file(int fd, char *text, size_t size)
     return len > 0;
 }
 
-bool thread_state_times(const struct thread_state *thread, int64_t *ret_run_ns,
-                        int64_t *ret_delay_ns)
+bool thread_state_times(struct thread_state *thread, int64_t *ret_run_ns, int64_t *ret_delay_ns)
 {
     char text[128], *rest;
     int64_t run_ns;
 
+    if (thread->schedstat == NOT_OPEN)
+        thread->schedstat = open_file(thread->tid, "schedstat");
     if (!read_file(thread->schedstat, text, sizeof(text)))
         return false;
     run_ns = strtoll(text, &rest, 10);
@@ -134,11 +148,13 @@ bool thread_state_times(const struct thread_state *thread, int64_t *ret_run_ns,
 }
 
 /* Behind the name, which may hold anything but ends with the last parenthesis. */
-char thread_state_now(const struct thread_state *thread)
+char thread_state_now(struct thread_state *thread)
 {
     char text[512];
     const char *end;
 
+    if (thread->state == NOT_OPEN)
+        thread->state = open_file(thread->tid, "stat");
     if (!read_file(thread->state, text, sizeof(text)))
         return '\0';
     end = strrchr(text, ')');
@@ -155,7 +171,7 @@ static void call_text(long number, char *text, size_t size)
     snprintf(text, size, "in the system call number %ld", number);
 }
 
-void thread_state_text(const struct thread_state *thread, char *text, size_t size)
+void thread_state_text(struct thread_state *thread, char *text, size_t size)
 {
     char state = thread_state_now(thread), line[256];
     int fd = open_file(thread->tid, "syscall");

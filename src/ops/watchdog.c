@@ -17,7 +17,9 @@
  * TAKING, and this thread's otherwise.
  *
  * This thread waits for no loop longer than LOOK_NS, and holds the runtime against its end
- * only while it looks. */
+ * only while it looks at one loop: what it has found is named and logged afterwards, as a
+ * log's writer may be stuck. A loop that waits for input costs a look a few loads, and no
+ * descriptor. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -51,6 +53,7 @@
 #define AGAIN_NS INT64_C(60000000000)
 #define DOING_BYTES 64
 #define STACK_TEXT_BYTES 1000  /* a log's field may have 1,024 */
+#define REST_LOOKS 40          /* in which a loop did nothing: its thread's files are closed */
 
 enum look_state { LOOK_IDLE, LOOK_WANTED, LOOK_TAKING, LOOK_TAKEN, LOOK_GONE };
 
@@ -74,8 +77,17 @@ struct watched {
     struct place *place;  /* of the reported hold */
     bool first;           /* and it was reported in full */
     char name[INSPECT_NAME_BYTES];
+    uint32_t idle_looks;
     weir_counter *blocked;
-    weir_gauge *lag;
+    weir_gauge *held;
+};
+
+/* What a look at a loop has found, to be told when the runtime is not held any more. */
+struct news {
+    struct hold ended;  /* reported once, and over; else not reported */
+    bool held;          /* a loop is; watchdog.look has by what */
+    bool has_stack;
+    char doing[DOING_BYTES];
 };
 
 static struct {
@@ -91,7 +103,7 @@ static struct {
     struct look look; /* here, as a handler that comes late may still be in it at the end */
     struct place places[PLACES];
     weir_counter *blocked;
-    weir_gauge *lag;
+    weir_gauge *held;
 } watchdog = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- a look at what holds a loop up ------------------------------------------------ */
@@ -201,8 +213,7 @@ static struct place *place_find(const char *site, const char *doing, bool *ret_n
     return oldest;
 }
 
-static void say_held(const struct loop *loop, const struct watched *w, const char *doing,
-                     const char *stack)
+static void say_held(uint32_t index, const struct watched *w, const char *doing, const char *stack)
 {
     const struct running *r = &watchdog.look.running;
     const weir_context context = { .correlation_id = weir_str_c(r->correlation_id),
@@ -212,7 +223,7 @@ static void say_held(const struct loop *loop, const struct watched *w, const cha
                           : r->handle.slot ? "a loop is held up by a task"
                                            : "a loop is held up";
     const weir_log_field fields[] = {
-        WEIR_FIELD("loop", loop->index),
+        WEIR_FIELD("loop", index),
         WEIR_FIELD("held_ms", ms(w->hold.held_ns + (w->hold.reported ? 0 : w->hold.others_ns))),
         WEIR_FIELD("doing", doing),
         WEIR_FIELD("on_cpu_ms", ms(w->hold.run_ns)),
@@ -261,30 +272,37 @@ static void say_all_again(int64_t now_ns, int64_t after_ns)
     }
 }
 
-/* A loop has been held up for long enough. */
-static void report(struct loop *loop, struct watched *w)
+/* A loop has been held up for long enough: by what? */
+static void look_at_hold(const struct loop *loop, struct watched *w, struct news *news)
 {
     struct look *look = &watchdog.look;
-    char doing[DOING_BYTES], stack[STACK_TEXT_BYTES];
 
     if (w->hold.held_ns >= watchdog.blocked_ns)
         w->hold.reported = true;
     w->hold.others_reported = true;
-    weir_counter_add(w->blocked, 1);
-    thread_state_text(&w->thread, doing, sizeof(doing));
-    stack[0] = '\0';
-    if (watchdog.signals && look_inside(loop, w))
-        stack_print(&look->copy, stack, sizeof(stack));
-    else
+    news->held = true;
+    thread_state_text(&w->thread, news->doing, sizeof(news->doing));
+    news->has_stack = watchdog.signals && look_inside(loop, w);
+    if (!news->has_stack)
         running_read(loop, &look->running);
-    if (atomic_load(&loop->pulse.began) != w->hold.last.turn && !stack[0])
+    if (atomic_load(&loop->pulse.began) != w->hold.last.turn && !news->has_stack)
         look->running = (struct running){ 0 }; /* of another turn by now */
     if (!w->hold.reported)
-        snprintf(doing, sizeof(doing), "running many tasks");
-    w->place = place_find(look->running.site, doing, &w->first);
+        snprintf(news->doing, sizeof(news->doing), "running many tasks");
+}
+
+static void report(uint32_t index, struct watched *w, const struct news *news)
+{
+    struct look *look = &watchdog.look;
+    char stack[STACK_TEXT_BYTES] = "";
+
+    weir_counter_add(w->blocked, 1);
+    if (news->has_stack)
+        stack_print(&look->copy, stack, sizeof(stack));
+    w->place = place_find(look->running.site, news->doing, &w->first);
     snprintf(w->name, sizeof(w->name), "%s", look->running.name);
     if (w->first)
-        say_held(loop, w, doing, stack);
+        say_held(index, w, news->doing, stack);
 }
 
 static void ended(uint32_t index, struct watched *w, const struct hold *hold)
@@ -315,69 +333,118 @@ static uint64_t steps_of(const struct loop *loop)
     return (uint64_t)popped << 32 | (uint32_t)left;
 }
 
+static void tell(uint32_t index, struct watched *w, const struct news *news)
+{
+    ended(index, w, &news->ended); /* before the next one takes its place */
+    if (news->held)
+        report(index, w, news);
+}
+
+/* Another thread turns the loop from now on, or (tid 0) none. */
 static void watch_begin(struct watched *w, uint32_t index, int tid)
 {
     char name[16];
 
-    ended(index, w, &w->hold);
     thread_state_close(&w->thread);
     w->hold = (struct hold){ 0 };
+    w->idle_looks = 0;
     if (tid == 0)
         return;
     thread_state_open(&w->thread, tid);
     snprintf(name, sizeof(name), "%u", index);
     w->blocked = weir_counter_with(watchdog.blocked, weir_str_c(name));
-    w->lag = weir_gauge_with(watchdog.lag, weir_str_c(name));
+    w->held = weir_gauge_with(watchdog.held, weir_str_c(name));
 }
 
-static void watch(struct loop *loop, struct watched *w)
+/* It waits for input, as it did at the look before. */
+static bool is_idle(struct watched *w, uint64_t turn)
+{
+    if (turn != 0 || w->hold.last.turn != 0) {
+        w->idle_looks = 0;
+        return false;
+    }
+    if (++w->idle_looks == REST_LOOKS)
+        thread_state_rest(&w->thread);
+    return true;
+}
+
+static void sample_loop(const struct loop *loop, struct watched *w, struct hold_sample *sample)
+{
+    sample->run_ns = -1;
+    if (sample->turn != 0)
+        sample->steps = steps_of(loop);
+    if (sample->turn != 0 && sample->turn == w->hold.last.turn)
+        sample->state = thread_state_now(&w->thread);
+    if (sample->turn != 0)
+        thread_state_times(&w->thread, &sample->run_ns, &sample->delay_ns);
+    sample->now_ns = clock_monotonic_ns();
+}
+
+/* The runtime is held: nothing in here logs. */
+static void watch(const struct loop *loop, struct watched *w, struct news *news)
 {
     int tid = atomic_load(&loop->thread_id);
-    struct hold_sample sample = { .run_ns = -1 };
-    struct hold before;
+    struct hold_sample sample = { .turn = atomic_load(&loop->pulse.began) };
+    struct hold before = w->hold;
     int64_t held_ns;
 
-    if (tid != w->thread.tid)
+    if (tid != w->thread.tid) {
+        news->ended = before;
         watch_begin(w, loop->index, tid);
-    if (tid == 0)
+        before = w->hold;
+    }
+    if (tid == 0 || is_idle(w, sample.turn))
         return;
-    sample.turn = atomic_load(&loop->pulse.began);
-    if (sample.turn != 0)
-        sample.steps = steps_of(loop);
-    if (sample.turn != 0 && sample.turn == w->hold.last.turn)
-        sample.state = thread_state_now(&w->thread);
-    thread_state_times(&w->thread, &sample.run_ns, &sample.delay_ns);
-    sample.now_ns = clock_monotonic_ns();
-    before = w->hold;
-    if (!hold_add(&w->hold, &sample, watchdog.period_ns))
-        ended(loop->index, w, &before);
+    sample_loop(loop, w, &sample);
+    if (!hold_add(&w->hold, &sample, watchdog.period_ns) && before.reported)
+        news->ended = before;
     held_ns = w->hold.held_ns + w->hold.others_ns;
     if (held_ns + before.held_ns + before.others_ns > 0)
-        weir_gauge_set(w->lag, (double)held_ns / 1e9);
+        weir_gauge_set(w->held, (double)held_ns / 1e9);
     if ((w->hold.held_ns >= watchdog.blocked_ns && !w->hold.reported) ||
         (w->hold.others_ns >= watchdog.blocked_ns && !w->hold.others_reported))
-        report(loop, w);
+        look_at_hold(loop, w, news);
 }
 
 static void forget_loops(void)
 {
-    for (uint32_t i = 0; i < RT_LOOPS_MAX; i++)
+    for (uint32_t i = 0; i < RT_LOOPS_MAX; i++) {
+        ended(i, &watchdog.loops[i], &watchdog.loops[i].hold);
         watch_begin(&watchdog.loops[i], i, 0);
+    }
+}
+
+/* False: there is no such loop, or none of the run that is watched. */
+static bool watch_one(uint32_t index)
+{
+    struct news news = { .held = false };
+    int rc;
+    struct loop *loop = runtime_enter(index, watchdog.run, &rc);
+
+    if (!loop)
+        return false;
+    watch(loop, &watchdog.loops[index], &news);
+    runtime_leave();
+    tell(index, &watchdog.loops[index], &news);
+    return true;
 }
 
 static void watch_all(void)
 {
     int rc;
-    struct loop *first = runtime_enter(0, 0, &rc);
+    uint32_t run = 0, loops = 0;
 
-    if (!first || watchdog.run != runtime_number())
+    if (runtime_enter(0, 0, &rc)) {
+        run = runtime_number();
+        loops = loop_count();
+        runtime_leave();
+    }
+    if (run != watchdog.run || run == 0)
         forget_loops();
-    if (!first)
-        return;
-    watchdog.run = runtime_number();
-    for (uint32_t i = 0; i < loop_count(); i++)
-        watch(loop_at(i), &watchdog.loops[i]);
-    runtime_leave();
+    watchdog.run = run;
+    for (uint32_t i = 0; i < loops; i++)
+        if (!watch_one(i))
+            return;
 }
 
 /* ---- the thread -------------------------------------------------------------------- */
@@ -472,8 +539,8 @@ int watchdog_open(const weir_inspect_opts *opts)
         return -ENOMEM;
     watchdog.blocked = weir_counter_new(
         "weir_loop_blocked_total", "Turns of a loop that took too long.", .labels = { "loop" });
-    watchdog.lag = weir_gauge_new("weir_loop_lag_seconds",
-                                  "For how long the loop has been held up.", .labels = { "loop" });
+    watchdog.held = weir_gauge_new("weir_loop_held_seconds",
+                                   "For how long the loop has been held up.", .labels = { "loop" });
     if (!opts->no_handlers)
         take_signal();
     rc = start_thread();

@@ -60,6 +60,7 @@ static struct queue_place *place_add(const char *kind, const char *name, const c
             snprintf(place->name_copy, sizeof(place->name_copy), "%s", name);
             place->name = place->name_copy;
         }
+        place->number = count;
         place->capacity = capacity;
         atomic_store_explicit(&place->site, site, memory_order_release);
         atomic_store(&queues.order[count], place);

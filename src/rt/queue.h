@@ -23,6 +23,7 @@ struct queue_place {
     const char *_Atomic site; /* "file.c:12"; NULL: not taken yet */
     const char *name, *kind;  /* kind: "channel"; name: NULL, or what follows */
     char name_copy[QUEUE_NAME_BYTES]; /* a queue's name may end with it, a place stays */
+    uint32_t number;          /* its own: queue_place_at() */
     uint32_t capacity;        /* of the first that was opened there */
     _Atomic uint32_t open;    /* of them now */
     _Atomic uint32_t depth;   /* in all of them, at the last look */

@@ -47,6 +47,13 @@ static struct {
     observer *_Atomic told;
 } observers;
 
+/* For who looks; the lock is taken before a pool's. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_once_t once;
+    struct node pools;
+} all = { .lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT };
+
 void threads_on_queued(void (*observe)(void *_Atomic *place, const char *pool, int64_t queued_ns))
 {
     atomic_store(&observers.told, observe);
@@ -143,6 +150,41 @@ void threads_look(weir_threads *pool, struct threads_look *look)
             break;
     }
     pthread_mutex_unlock(&pool->lock);
+}
+
+static void all_init(void)
+{
+    list_init(&all.pools);
+}
+
+static void threads_enter(weir_threads *pool)
+{
+    pthread_once(&all.once, all_init);
+    pthread_mutex_lock(&all.lock);
+    list_push(&all.pools, &pool->link);
+    pthread_mutex_unlock(&all.lock);
+}
+
+static void threads_leave(weir_threads *pool)
+{
+    pthread_mutex_lock(&all.lock);
+    list_remove(&pool->link);
+    pthread_mutex_unlock(&all.lock);
+}
+
+uint32_t threads_look_at_all(struct threads_look *ret_looks, uint32_t max)
+{
+    uint32_t count = 0;
+
+    pthread_once(&all.once, all_init);
+    pthread_mutex_lock(&all.lock);
+    list_each(n, &all.pools) {
+        if (count < max)
+            threads_look(container_of(n, weir_threads, link), &ret_looks[count]);
+        count++;
+    }
+    pthread_mutex_unlock(&all.lock);
+    return count;
 }
 
 /* ---- a thread ------------------------------------------------------------ */
@@ -388,6 +430,7 @@ void threads_init(weir_threads *pool, const char *name, uint32_t threads_max, ui
     pthread_cond_init(&pool->gone, NULL);
     list_init(&pool->jobs);
     list_init(&pool->running);
+    threads_enter(pool);
 }
 
 /* With the lock held: let all threads end. */
@@ -410,6 +453,7 @@ void threads_done(weir_threads *pool)
     while (pool->stats.threads > 0)
         pthread_cond_wait(&pool->gone, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
+    threads_leave(pool);
     if (pool->has_exited)
         pthread_join(pool->exited, NULL);
     pthread_cond_destroy(&pool->gone);

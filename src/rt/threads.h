@@ -14,6 +14,7 @@ struct pool_thread;
 
 struct weir_threads {
     pthread_mutex_t lock;
+    struct node link;              /* among all pools */
     char name[THREADS_NAME_BYTES];
     struct pool_thread *idle;      /* the last that became idle is the first */
     struct node jobs;              /* that wait for a thread */
@@ -66,5 +67,8 @@ struct threads_look {
 };
 /* Any thread, while the pool lives. */
 void threads_look(weir_threads *threads, struct threads_look *ret_look);
+/* Look at all pools that there are, those of the runtime first; at most max of them. Returns
+ * how many there are. Any thread. */
+uint32_t threads_look_at_all(struct threads_look *ret_looks, uint32_t max);
 
 #endif

@@ -1,6 +1,10 @@
 /* What a program tells of its connections, and of its recorder. */
 #include "../http/served.h"
 
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <weir/inspect.h>
 
 #include "base/clock.h"
@@ -129,6 +133,34 @@ static int reader_of_the_recorder(struct served *s)
     return 0;
 }
 
+/* The process is out of descriptors, so that nobody is accepted. */
+static int connect_without_descriptors(struct served *s)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)s->port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct rlimit before, none;
+    int fds[6];
+    int64_t until_ns = clock_monotonic_ns() + 10 * INT64_C(1000000000);
+
+    for (int i = 0; i < 6; i++)
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    CHECK(s, getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none = (struct rlimit){ 3, before.rlim_max };
+    CHECK(s, setrlimit(RLIMIT_NOFILE, &none) == 0);
+    for (int i = 0; i < 6; i++)
+        CHECK(s, connect(fds[i], (struct sockaddr *)&to, sizeof(to)) == 0 || errno == EINPROGRESS);
+    while (served_log_count(s, "an accept queue has been full") == 0 &&
+           clock_monotonic_ns() < until_ns)
+        sched_yield();
+    CHECK(s, setrlimit(RLIMIT_NOFILE, &before) == 0);
+    for (int i = 0; i < 6; i++)
+        close(fds[i]);
+    CHECK(s, served_log_count(s, "an accept queue has been full for a second") == 1);
+    CHECK(s, served_log_count(s, "accepts_put_off") == 1);
+    return 0;
+}
+
 static void run(int (*client)(struct served *s))
 {
     struct served s = { .routes = routes, .client = client, .loops = 2 };
@@ -157,9 +189,23 @@ static void the_recorder_is_told(void **state)
     run(reader_of_the_recorder);
 }
 
+static void an_accept_queue_that_stays_full_is_told(void **state)
+{
+    struct served s = { .routes = routes,
+                        .client = connect_without_descriptors,
+                        .opts.backlog = 2 };
+
+    (void)state;
+    assert_int_equal(weir_inspect_open(.no_socket = true, .blocked_ms = WEIR_OFF), 0);
+    served_run(&s);
+    weir_inspect_close();
+    served_done(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_accept_queue_that_stays_full_is_told),
         cmocka_unit_test(a_client_that_does_not_read_is_told),
         cmocka_unit_test(connections_may_come_and_go),
         cmocka_unit_test(the_recorder_is_told),

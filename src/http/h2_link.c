@@ -149,11 +149,14 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
         if (hd->flags & NGHTTP2_FLAG_ACK)
             return 0;
         break;
+    case NGHTTP2_PUSH_PROMISE: /* also before it has acknowledged our settings */
+        link_offend(link, NGHTTP2_PROTOCOL_ERROR, "a push, which we have refused");
+        return 0;
     default: break;
     }
     if (!link_spend_token(link))
         link_offend(link, NGHTTP2_ENHANCE_YOUR_CALM,
-                    "more resets, pings, settings, empty or unknown frames than 33 a second");
+                    "more resets, pings, settings and empty frames than 33 a second");
     return 0;
 }
 
@@ -504,8 +507,13 @@ static void link_feed(struct h2_link *link, const struct buf *buf, size_t len)
         loop_defer(link->loop, &link->flush);
         return;
     }
-    link->why = link->why ? link->why : nghttp2_strerror((int)n);
-    link_lose(link, n == NGHTTP2_ERR_NOMEM ? -ENOMEM : WEIR_EHEAD);
+    if (n == NGHTTP2_ERR_NOMEM) {
+        link_lose(link, -ENOMEM);
+        return;
+    }
+    link_offend(link, NGHTTP2_ENHANCE_YOUR_CALM, link->why ? link->why : nghttp2_strerror((int)n));
+    WEIR_IGNORE(link_say(link), "it is lost either way");
+    link_lose(link, WEIR_EHEAD);
 }
 
 /* A receive has ended. */

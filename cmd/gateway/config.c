@@ -78,17 +78,16 @@ static WEIR_TYPE(tls_type, struct config_tls,
                  WEIR_STR(client_ca, .optional = true,
                           .help = "file: who signs the certificates that clients must have"));
 
-static WEIR_TYPE(config_type, struct config,
-                 WEIR_STR(listen, .format = WEIR_HOST_PORT,
-                          .help = "where clients connect: 127.0.0.1:8080"),
-                 WEIR_STR(admin, .format = WEIR_HOST_PORT, .optional = true,
-                          .help = "where /healthz, /readyz and /metrics are: 127.0.0.1:8081"),
-                 WEIR_OBJECT_PTR(tls, &tls_type),
-                 WEIR_MAP(services, &service_type, WEIR_LENGTH(1, CONFIG_SERVICES_MAX),
-                          .help = "name the services, each with its `url`"),
-                 WEIR_ARRAY(routes, WEIR_OBJECT_ITEM(&route_type),
-                            WEIR_LENGTH(1, CONFIG_ROUTES_MAX),
-                            .help = "list the routes, each with its `path`"));
+static WEIR_TYPE(
+    config_type, struct config,
+    WEIR_STR(listen, .format = WEIR_HOST_PORT, .help = "where clients connect: 127.0.0.1:8080"),
+    WEIR_STR(admin, .format = WEIR_HOST_PORT, .optional = true,
+             .help = "where /healthz, /readyz, /status and /metrics are: 127.0.0.1:8081"),
+    WEIR_OBJECT_PTR(tls, &tls_type),
+    WEIR_MAP(services, &service_type, WEIR_LENGTH(1, CONFIG_SERVICES_MAX),
+             .help = "name the services, each with its `url`"),
+    WEIR_ARRAY(routes, WEIR_OBJECT_ITEM(&route_type), WEIR_LENGTH(1, CONFIG_ROUTES_MAX),
+               .help = "list the routes, each with its `path`"));
 
 int config_read(const char *name, weir_str text, struct config *ret_config)
 {

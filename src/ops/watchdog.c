@@ -222,7 +222,7 @@ static void say_held(uint32_t index, const struct watched *w, const char *doing,
                               ? "a loop is held up by many tasks, one after another"
                           : r->handle.slot ? "a loop is held up by a task"
                                            : "a loop is held up";
-    const weir_log_field fields[] = {
+    weir_log_field fields[9] = {
         WEIR_FIELD("loop", index),
         WEIR_FIELD("held_ms", ms(w->hold.held_ns + (w->hold.reported ? 0 : w->hold.others_ns))),
         WEIR_FIELD("doing", doing),
@@ -230,12 +230,13 @@ static void say_held(uint32_t index, const struct watched *w, const char *doing,
         WEIR_FIELD("descheduled_ms", ms(w->hold.delay_ns)),
         WEIR_FIELD("site", (const char *)r->site),
         WEIR_FIELD("scopes", (const char *)r->path),
-        WEIR_FIELD("route", (const char *)r->route),
-        WEIR_FIELD("stack", stack),
     };
+    uint32_t count = 7;
 
-    log_about(WEIR_LOG_WARN, weir_str_c(message), r->name, &context, fields,
-              sizeof(fields) / sizeof(fields[0]));
+    if (*r->route)
+        fields[count++] = WEIR_FIELD("route", (const char *)r->route);
+    fields[count++] = WEIR_FIELD("stack", stack);
+    log_about(WEIR_LOG_WARN, weir_str_c(message), r->name, &context, fields, count);
 }
 
 static void say_ended(uint32_t index, const struct watched *w, const struct hold *hold)

@@ -405,7 +405,7 @@ static void link_submit(struct h2_link *link)
         struct h2_call *stream = stream_of(link->queue.next);
         int32_t id;
 
-        if (stream->rc) /* it has failed, and will be taken back by its task */
+        if (stream->rc || !stream->head) /* it has failed: its task will take it back */
             id = stream->rc;
         else
             id = stream_submit(link, stream);
@@ -511,9 +511,9 @@ static void link_feed(struct h2_link *link, const struct buf *buf, size_t len)
         link_lose(link, -ENOMEM);
         return;
     }
+    link->flags |= LINK_DEAF | LINK_GOING;
     link_offend(link, NGHTTP2_ENHANCE_YOUR_CALM, link->why ? link->why : nghttp2_strerror((int)n));
-    WEIR_IGNORE(link_say(link), "it is lost either way");
-    link_lose(link, WEIR_EHEAD);
+    loop_defer(link->loop, &link->flush);
 }
 
 /* A receive has ended. */
@@ -523,7 +523,7 @@ static void link_take(struct h2_link *link)
     int rc = link->recv.res;
 
     link->recv.recv.buf = NULL;
-    if (rc > 0 && !(link->flags & (LINK_LOST | LINK_CLOSING)))
+    if (rc > 0 && !(link->flags & (LINK_LOST | LINK_CLOSING | LINK_DEAF)))
         link_feed(link, buf, (size_t)rc);
     else if (rc <= 0)
         link_lose(link, rc < 0 ? rc : WEIR_ETRUNCATED);

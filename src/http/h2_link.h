@@ -41,7 +41,8 @@ enum {
     LINK_SERVED = 8,   /* an answer has come: the server has spoken HTTP/2 */
     LINK_PINGED = 16,  /* no byte has come since the ping */
     LINK_SETTLED = 32, /* the server's settings are known */
-    LINK_BEGUN = 64
+    LINK_BEGUN = 64,
+    LINK_DEAF = 128    /* what comes is dropped, until the offence has been said */
 };
 
 struct h2_link {

@@ -159,7 +159,7 @@ static int fill_server(struct tls_context *context, struct tls_state *state)
         rc = tls_names_group(state, opts->certificates);
     for (struct tls_group *group = state->groups; rc == 0 && group; group = group->next)
         rc = setup_group(state, opts, &trust, group);
-    if (rc == 0)
+    if (rc == 0 && state->groups) /* there is the default, at least */
         tls_names_use(state, state->groups->ctx);
     tls_trust_done(&trust);
     return rc;

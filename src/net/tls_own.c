@@ -38,12 +38,13 @@ static int kind_of(const EVP_PKEY *key)
     }
 }
 
-static int check_key(const struct tls_own *own, const char *path)
+/* The kind is noted, if it is one that peers accept. */
+static int check_key(struct tls_own *own, const char *path)
 {
     int bits = EVP_PKEY_get_bits(own->key), kind = kind_of(own->key);
     const char *type = EVP_PKEY_get0_type_name(own->key);
 
-    if (kind < 0)
+    if (kind != TLS_KEY_RSA && kind != TLS_KEY_EC && kind != TLS_KEY_ED)
         return weir_fail(WEIR_ECONFIG,
                          "the key in %s is of the type %s, which TLS has no use for: make an ECDSA "
                          "(P-256) or RSA key",
@@ -54,6 +55,7 @@ static int check_key(const struct tls_own *own, const char *path)
             "the key in %s is too weak (%s, %d bits): clients refuse it; make an ECDSA "
             "key of %d bits, or an RSA key of %d",
             path, kind == TLS_KEY_RSA ? "RSA" : "ECDSA", bits, EC_BITS_MIN, RSA_BITS_MIN);
+    own->kind = (enum tls_key_kind)kind;
     return 0;
 }
 
@@ -269,7 +271,6 @@ int tls_own_load(const weir_tls_certificate *from, enum tls_side side, struct tl
     if (rc == 0)
         rc = check_chain(&own, path);
     if (rc == 0) {
-        own.kind = (enum tls_key_kind)kind_of(own.key);
         check_time(&own, path);
         check_usage(&own, side, path);
         rc = from->ocsp ? tls_staple_load(from->ocsp, &own, &own.staple) : 0;

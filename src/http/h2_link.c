@@ -511,9 +511,9 @@ static void link_feed(struct h2_link *link, const struct buf *buf, size_t len)
         link_lose(link, -ENOMEM);
         return;
     }
+    link->flags |= LINK_DEAF | LINK_GOING;
     link_offend(link, NGHTTP2_ENHANCE_YOUR_CALM, link->why ? link->why : nghttp2_strerror((int)n));
-    WEIR_IGNORE(link_say(link), "it is lost either way");
-    link_lose(link, WEIR_EHEAD);
+    loop_defer(link->loop, &link->flush);
 }
 
 /* A receive has ended. */
@@ -523,7 +523,7 @@ static void link_take(struct h2_link *link)
     int rc = link->recv.res;
 
     link->recv.recv.buf = NULL;
-    if (rc > 0 && !(link->flags & (LINK_LOST | LINK_CLOSING)))
+    if (rc > 0 && !(link->flags & (LINK_LOST | LINK_CLOSING | LINK_DEAF)))
         link_feed(link, buf, (size_t)rc);
     else if (rc <= 0)
         link_lose(link, rc < 0 ? rc : WEIR_ETRUNCATED);

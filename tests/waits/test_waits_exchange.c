@@ -121,6 +121,13 @@ static int read_json(weir_exchange *x)
     return weir_reply_status(x, 204);
 }
 
+/* An interim answer takes nothing from the final one. */
+static int inform(weir_exchange *x)
+{
+    gave_up(SWEPT(weir_inform(x, 103, "Link", WEIR_S("</style.css>; rel=preload"))));
+    return weir_reply_status(x, 204);
+}
+
 /* ---- whole answers ------------------------------------------------------------------------------ */
 
 static int reply(weir_exchange *x)
@@ -193,10 +200,11 @@ static int end_(weir_exchange *x)
     return end(x, SWEPT(weir_end(x)));
 }
 
-static weir_handler *handlers[] = {
-    body_read,    body_all,     read_json, reply,       reply_text, reply_json_text, reply_json,
-    reply_object, reply_status, problem,   reply_begin, write_,     flush,           end_
-};
+static weir_handler *handlers[] = { body_read,  body_all,     read_json,
+                                    reply,      reply_text,   reply_json_text,
+                                    reply_json, reply_object, reply_status,
+                                    problem,    reply_begin,  write_,
+                                    flush,      end_,         inform };
 
 static const struct waiting exchange[] = {
     { "a piece of the body", serve, &handlers[0], 1 },
@@ -213,6 +221,7 @@ static const struct waiting exchange[] = {
     { "write", serve, &handlers[11], 1 },
     { "flush", serve, &handlers[12], 1 },
     { "end", serve, &handlers[13], 0 },
+    { "inform", serve, &handlers[14], 0 },
 };
 
 static ssize_t swallow(void *arg, const char *bytes, size_t len)

@@ -385,30 +385,30 @@ static void count_wait(struct shelf *shelf, int64_t began_ns)
     shelf->waited_ns += (uint64_t)waited_ns;
 }
 
-/* The shelf of this loop, with a permit. */
-static inline int acquire_shelf(weir_pool *pool, struct shelf **ret_shelf)
+/* The shelf of this loop, with a permit; or NULL, and why. */
+static inline struct shelf *acquire_shelf(weir_pool *pool, int *ret_rc)
 {
     int64_t began_ns = fiber_current() ? loop_current->now_ns : 0;
     int rc = weir_acquire(pool->permits);
+    struct shelf *shelf = rc < 0 ? NULL : shelf_of(pool);
 
-    if (rc < 0)
-        return acquire_failed(pool, rc);
-    *ret_shelf = shelf_of(pool);
-    if (*ret_shelf) {
-        count_wait(*ret_shelf, began_ns);
-        return 0;
+    if (shelf) {
+        count_wait(shelf, began_ns);
+        return shelf;
     }
-    weir_release(pool->permits);
-    return acquire_failed(pool, -ENOMEM);
+    if (rc >= 0)
+        weir_release(pool->permits);
+    *ret_rc = acquire_failed(pool, rc < 0 ? rc : -ENOMEM);
+    return NULL;
 }
 
 int weir_pool_acquire(weir_pool *pool, weir_lease *ret_lease)
 {
-    struct shelf *shelf;
     weir_pool_item *item;
-    int rc = acquire_shelf(pool, &shelf);
+    int rc = 0;
+    struct shelf *shelf = acquire_shelf(pool, &rc);
 
-    if (rc < 0)
+    if (!shelf)
         return rc;
     item = shelf_take(shelf);
     if (!item)
@@ -462,10 +462,10 @@ void weir_pool_release(weir_lease *lease, weir_pool_item *item)
 
 int pool_acquire_permit(weir_pool *pool, weir_lease *ret_lease)
 {
-    struct shelf *shelf;
-    int rc = acquire_shelf(pool, &shelf);
+    int rc = 0;
+    struct shelf *shelf = acquire_shelf(pool, &rc);
 
-    if (rc < 0)
+    if (!shelf)
         return rc;
     ret_lease->item = NULL;
     lease_begin(shelf, ret_lease);

@@ -287,7 +287,7 @@ static int is_http2(const struct h1_conn *c, weir_str in)
  * its 400.) */
 static bool is_other_protocol(const struct h1_conn *c, weir_str in)
 {
-    const char *end = in.len ? memchr(in.ptr, '\n', in.len) : NULL;
+    const char *end = in.ptr ? memchr(in.ptr, '\n', in.len) : NULL;
 
     return c->flags & H1_FIRST && end && !weir_str_starts(in, WEIR_S("GET ")) &&
            !memmem(in.ptr, (size_t)(end - in.ptr), "HTTP/", 5);

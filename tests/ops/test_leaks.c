@@ -17,7 +17,7 @@ static bool over;
 static int stays(void *arg)
 {
     (void)arg;
-    WEIR_SCOPE(s, .shield = true) {
+    WEIR_SCOPE(s, .shield = true, .grace_ms = 60000) {
         while (!over)
             CHECK_INT(weir_sleep_ms(1000), 0);
     }

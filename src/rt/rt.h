@@ -60,20 +60,28 @@ void loop_local_set(struct loop *loop, enum loop_local key, void *value, void (*
 
 const struct io_ops *loop_io(struct loop *loop);
 /* The backend's calls on the given loop, or those of the file's layer. */
+static inline struct io_layer *io_layer_of(const struct io_file *file)
+{
+    return file ? file->layer : NULL;
+}
 static inline bool io_is_layered(const struct io_file *file)
 {
-    return __builtin_expect(file && file->layer, 0);
+    return file->layer != NULL;
 }
 static inline bool io_submit(struct loop *loop, struct io_op *op)
 {
-    if (io_is_layered(op->file))
-        return op->file->layer->ops->submit(op->file->layer, op);
+    struct io_layer *layer = io_layer_of(op->file);
+
+    if (__builtin_expect(layer != NULL, 0))
+        return layer->ops->submit(layer, op);
     return loop_io(loop)->submit(loop, op);
 }
 static inline void io_cancel(struct loop *loop, struct io_op *op)
 {
-    if (io_is_layered(op->file))
-        op->file->layer->ops->cancel(op->file->layer, op);
+    struct io_layer *layer = io_layer_of(op->file);
+
+    if (__builtin_expect(layer != NULL, 0))
+        layer->ops->cancel(layer, op);
     else
         loop_io(loop)->cancel(loop, op);
 }
@@ -83,35 +91,37 @@ static inline int io_attach(struct loop *loop, struct io_file *file, int fd, boo
 }
 static inline void io_detach(struct loop *loop, struct io_file *file, bool keep_open)
 {
-    if (io_is_layered(file))
+    if (__builtin_expect(file->layer != NULL, 0))
         file->layer->ops->detach(file->layer, file, keep_open);
     else
         loop_io(loop)->detach(loop, file, keep_open);
 }
 static inline int io_shutdown(struct loop *loop, struct io_file *file, int how)
 {
-    if (io_is_layered(file))
+    if (__builtin_expect(file->layer != NULL, 0))
         return file->layer->ops->shutdown(file->layer, how);
     return loop_io(loop)->shutdown(loop, file, how);
 }
 static inline void io_reset(struct loop *loop, struct io_file *file)
 {
-    if (io_is_layered(file))
+    if (__builtin_expect(file->layer != NULL, 0))
         file->layer->ops->reset(file->layer);
     else
         loop_io(loop)->reset(loop, file);
 }
 static inline bool io_is_dead(struct loop *loop, struct io_file *file)
 {
-    if (io_is_layered(file))
+    if (__builtin_expect(file->layer != NULL, 0))
         return file->layer->ops->is_dead(file->layer);
     return loop_io(loop)->is_dead(loop, file);
 }
 /* How many bytes of a pending send are gone. */
 static inline size_t io_progress(const struct io_op *op)
 {
-    if (io_is_layered(op->file))
-        return op->file->layer->ops->progress(op->file->layer, op);
+    const struct io_layer *layer = io_layer_of(op->file);
+
+    if (__builtin_expect(layer != NULL, 0))
+        return layer->ops->progress(layer, op);
     return op->send.moved;
 }
 

@@ -40,18 +40,24 @@ static inline int run_simulated(weir_fn *fn, void *arg, const weir_run_opts *opt
     return run_in_sim(&simulation, fn, arg, opts);
 }
 
-/* Cancel at every wait, on epoll and in 12 orders on the simulator. */
+/* Cancel at every wait, on epoll and in 12 orders on the simulator. How many there are at least is
+ * asked of the simulator: on a busy machine times pass together that are apart there. */
 static inline void sweep_everywhere(weir_fn *scenario, int least)
 {
-    int waits = sweep_waits(scenario, NULL);
+    int most = 0;
 
-    if (waits < least)
-        fail_msg("only %d waits", waits);
+    assert_true(sweep_waits(scenario, NULL) > 0);
     for (uint64_t seed = 1; seed <= 12; seed++) {
+        int waits;
+
         sim_opts_init(&simulation);
         simulation.seed = seed;
-        assert_true(sweep_waits_by(run_simulated, scenario, NULL) > 0);
+        waits = sweep_waits_by(run_simulated, scenario, NULL);
+        assert_true(waits > 0);
+        most = waits > most ? waits : most;
     }
+    if (most < least)
+        fail_msg("only %d waits", most);
 }
 
 /* Run body in a child process: it is stopped with the words, or, in a release

@@ -19,6 +19,10 @@ from raw_service import RawService, reply  # noqa: E402
 WEIR = sys.argv.pop(1)
 SEED = time.time_ns()
 MIB = 1 << 20
+# What 100 MiB that wait may add to the gateway's memory; ThreadSanitizer keeps four bytes more for
+# each that is touched.
+with open(WEIR, "rb") as program:
+    GROWTH_KIB = 2048 * (5 if b"__tsan_init" in program.read() else 1)
 
 
 class Passed:
@@ -256,7 +260,7 @@ class Bodies(unittest.TestCase):
                 return same and seen > 0
             until(stuck)
             self.assertLess(sent[0], 100 * MIB)
-            self.assertLess(g.resident_kib() - before, 2048)
+            self.assertLess(g.resident_kib() - before, GROWTH_KIB)
             stop.set()
             client.close()
 
@@ -283,7 +287,7 @@ class Bodies(unittest.TestCase):
             except TimeoutError:
                 pass
             self.assertLess(sent, 60 * MIB)
-            self.assertLess(g.resident_kib() - before, 2048)
+            self.assertLess(g.resident_kib() - before, GROWTH_KIB)
             go.set()
             client.settimeout(LIMIT_S)
             while sent < 100 * MIB:
